@@ -1,0 +1,1 @@
+"""Graph-based retrieval with hippocampal indexing."""

@@ -1,0 +1,1 @@
+"""Questions with gold passages in, measures out."""

@@ -1,0 +1,1 @@
+"""Documents in, a published graph out: loading, extraction, synonyms, assembly."""

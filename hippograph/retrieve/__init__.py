@@ -1,0 +1,1 @@
+"""Queries in, ranked passages out: dense, lexical, hybrid and the graph walk."""

@@ -1,0 +1,1 @@
+"""Everything that touches disk: the catalog (SQLite) and the snapshots (memory-mapped arrays)."""

@@ -1,0 +1,1 @@
+"""Names, tokens, sentences and chunks: text in any script, without a model."""
