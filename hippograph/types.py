@@ -99,12 +99,12 @@ class Passage:
 
     @property
     def headed_text(self) -> str:
-        """The text under its title: what is embedded and searched.
+        r"""The text under its title: what is embedded and searched.
 
         Examples
         --------
         >>> Passage(id="1", document="1", title="Oslo", text="A capital.").headed_text
-        'Oslo\\nA capital.'
+        'Oslo\nA capital.'
         """
         return f"{self.title}\n{self.text}" if self.title else self.text
 
