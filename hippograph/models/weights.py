@@ -1,0 +1,118 @@
+"""Where a model's files are, and whether they are the files they should be."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+
+from hippograph.errors import MissingExtraError, ModelError
+
+__all__ = ["digest_of", "import_extra", "packaged_folder", "usable_cpus", "verify_digest"]
+
+
+def import_extra(package: str, *, extra: str) -> ModuleType:
+    """Import an optional package.
+
+    Parameters
+    ----------
+    package
+        The module's name, which is also the package's.
+    extra
+        The extra of hippograph that installs it.
+
+    Raises
+    ------
+    MissingExtraError
+        If it is not installed; the message is the command to type.
+
+    Examples
+    --------
+    >>> import_extra("no_such_package", extra="local")
+    Traceback (most recent call last):
+    hippograph.errors.MissingExtraError: no_such_package is not installed; type: pip install 'hippograph[local]'
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        # A package that is there but lacks one of its own requirements is another fault, with another remedy.
+        if error.name != package:
+            raise
+        raise MissingExtraError(package=package, extra=extra) from error
+
+
+def packaged_folder(package: str, *parts: str) -> Path | None:
+    """Find a folder inside an installed package without importing (and so running) the package.
+
+    Returns
+    -------
+    The folder, or None where the package is not installed or has no such folder.
+
+    Examples
+    --------
+    >>> packaged_folder("hippograph", "models").name
+    'models'
+    >>> packaged_folder("no_such_package") is None
+    True
+    """
+    spec = importlib.util.find_spec(package)
+    for root in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(root).joinpath(*parts)
+        if folder.is_dir():
+            return folder
+    return None
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """SHA-256 over the contents of files, in the order given, as 64 hexadecimal digits.
+
+    Raises
+    ------
+    ModelError
+        If one of them is missing.
+    """
+    digest = hashlib.sha256()
+    for path in paths:
+        try:
+            with path.open("rb") as file:
+                # Streamed, because weights may be larger than memory allows for.
+                while block := file.read(1 << 20):
+                    digest.update(block)
+        except FileNotFoundError as error:
+            message = f"the model file {path} does not exist; give the folder that holds it, or reinstall the model"
+            raise ModelError(message) from error
+    return digest.hexdigest()
+
+
+def verify_digest(found: str, *, expected: str, what: str, remedy: str) -> None:
+    """Refuse weights that are not the ones that were measured.
+
+    Raises
+    ------
+    ModelError
+        If the digests differ.
+
+    Examples
+    --------
+    >>> verify_digest("ab", expected="ab", what="the model", remedy="reinstall it")
+    """
+    if found != expected:
+        message = f"{what} was altered: its SHA-256 is {found}, not {expected}; {remedy}"
+        raise ModelError(message)
+
+
+def usable_cpus() -> int:
+    """Count the processors this process may run on, which a container or `taskset` can make fewer than exist.
+
+    Examples
+    --------
+    >>> usable_cpus() >= 1
+    True
+    """
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
