@@ -141,7 +141,7 @@ _BARRED = str.maketrans(
 )
 
 _APOSTROPHES = frozenset("’‘ʼʻ′´‛")
-# NFKC would glue these to the name before them as letters.
+# NFKC would make letters of these, glued to the name before them; the registered sign separates.
 _TRADE_MARKS = frozenset("™℠")
 _IGNORABLE_RANGES = (
     (0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x3164, 0x3164), (0xFE00, 0xFE0F),
@@ -167,7 +167,7 @@ class _Cleaning(dict[int, str]):
         if character in _APOSTROPHES:
             clean = "'"
         elif character in _TRADE_MARKS:
-            clean = " "
+            clean = "®"
         elif character.isspace():
             clean = character
         elif unicodedata.category(character) in {"Cc", "Cf", "Cs"} or _within(code, _IGNORABLE_RANGES):

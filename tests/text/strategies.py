@@ -23,5 +23,8 @@ words = st.text(st.sampled_from("abcs'éßİЖяنम्ह北東가1٣"), min_s
 
 
 def is_seen(character: str) -> bool:
-    """Whether a character leaves ink, as Unicode's categories have it."""
-    return not character.isspace() and unicodedata.category(character) not in {"Cc", "Cf", "Cs"}
+    """Whether a character leaves ink of its own; the four are Hangul fillers, letters by category."""
+    unseen = {"Cc", "Cf", "Cs", "Mn"}
+    return not (
+        character.isspace() or character in "\u115f\u1160\u3164\uffa0" or unicodedata.category(character) in unseen
+    )
