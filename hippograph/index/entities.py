@@ -1,8 +1,8 @@
 """Naming: which entities a set of passages mentions, and which triples join them.
 
-An entity is a normalised name. Two things make one: the extractor found it in a passage, or it is the title of a passage.
-Every name found anywhere is then looked up in every passage, so a passage is tied to the entities it mentions even where
-the extractor overlooked them. Measured on multi-hop questions, that look-up is worth more than any other single step.
+An entity is a normalised name. Two things make one: the extractor found it in a passage, or it is a passage's title.
+Every name found anywhere is then looked up in every passage, so a passage is tied to the entities it mentions even
+where the extractor overlooked them. Measured on multi-hop questions, that look-up is worth more than any other step.
 """
 
 from __future__ import annotations
