@@ -1,0 +1,262 @@
+"""Ask a retriever all questions of a set, and measure what it finds and how long it takes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Literal
+
+import numpy as np
+
+from hippograph.errors import InputError
+from hippograph.evaluation.datasets import QuestionSet
+from hippograph.evaluation.measures import Qrels, Run, all_recall, mean, ndcg, recall, reciprocal_rank
+from hippograph.protocols import Retriever
+from hippograph.types import Hit
+
+__all__ = ["Evaluation", "TypeEvaluation", "evaluate"]
+
+_SHOWN_IDS = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeEvaluation:
+    """The measures of the questions of one type.
+
+    Parameters
+    ----------
+    n
+        Questions of the type that have gold.
+    recall
+        Mean recall by k, 0 to 1.
+    all_recall
+        Share of questions with all gold in the first k, by k, 0 to 1.
+    """
+
+    n: int
+    recall: Mapping[int, float]
+    all_recall: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a retriever found of the gold, and how fast.
+
+    Parameters
+    ----------
+    n
+        Questions measured: those with gold.
+    n_without_gold
+        Questions left out.
+    unit
+        What was ranked: documents, or passages if the gold names some.
+    recall
+        Mean recall by k, 0 to 1.
+    all_recall
+        Share of questions with all gold in the first k, by k, 0 to 1.
+    ndcg
+        Mean nDCG by k, 0 to 1.
+    mrr
+        Mean reciprocal rank of the first gold within the largest k, 0 to 1.
+    by_type
+        Recall and all-recall of the questions of each type, by name; questions without a type are not among them.
+    latency_ms
+        Milliseconds per question at the 50th and 95th percentile, `p50` and `p95`.
+    run
+        The rankings, cut at the largest k.
+    """
+
+    n: int
+    n_without_gold: int
+    unit: Literal["document", "passage"]
+    recall: Mapping[int, float]
+    all_recall: Mapping[int, float]
+    ndcg: Mapping[int, float]
+    mrr: float
+    by_type: Mapping[str, TypeEvaluation]
+    latency_ms: Mapping[str, float]
+    run: Run
+
+    def to_json(self) -> dict[str, object]:
+        """Return everything but the run as JSON values; the keys of the measures are the k as strings."""
+        return {
+            "n": self.n,
+            "n_without_gold": self.n_without_gold,
+            "unit": self.unit,
+            "recall": _by_string(self.recall),
+            "all_recall": _by_string(self.all_recall),
+            "ndcg": _by_string(self.ndcg),
+            "mrr": self.mrr,
+            "by_type": {
+                name: {"n": part.n, "recall": _by_string(part.recall), "all_recall": _by_string(part.all_recall)}
+                for name, part in self.by_type.items()
+            },
+            "latency_ms": dict(self.latency_ms),
+        }
+
+
+def evaluate(
+    retriever: Retriever,
+    questions: QuestionSet,
+    *,
+    ks: Sequence[int] = (2, 5, 10),
+    known: Container[str] | None = None,
+) -> Evaluation:
+    """Measure a retriever on the questions that have gold.
+
+    Gold may name documents or passages. Hits are ranked as documents, each at its best passage (MaxP), unless the
+    gold names a passage that is a part of a document and was found: then the hits are ranked as passages, except
+    those of documents that the gold names whole. If the hits are too few documents to fill the largest k, the
+    retriever is asked for twice as many until they do or there are no more.
+
+    Each question is asked alone, after one that is not counted. Its latency is the time of the first request, for as
+    many hits as the largest k. Percentiles interpolate linearly between latencies (Hyndman and Fan, type 7).
+
+    Parameters
+    ----------
+    retriever
+        What to measure.
+    questions
+        The questions; those without gold are counted and left out.
+    ks
+        The depths to measure at; the default is the customary depths for questions over two to four documents.
+    known
+        The ids of all documents and passages of the index. If given, gold that is not among them is an error.
+
+    Returns
+    -------
+    The measures; apart from the latency they depend on nothing but the retriever's hits.
+
+    Raises
+    ------
+    InputError
+        If a k is below 1, no question has gold, gold is not in the index, or the retriever's hits do not fall in
+        score.
+
+    References
+    ----------
+    B. J. Gutiérrez et al., HippoRAG: neurobiologically inspired long-term memory for large language models
+    (NeurIPS 2024): recall and all-recall at 2 and 5.
+    Z. Dai, J. Callan, Deeper text understanding for IR with contextual neural language modeling (SIGIR 2019): MaxP.
+    R. J. Hyndman, Y. Fan, Sample quantiles in statistical packages, The American Statistician 50(4), 1996.
+
+    Examples
+    --------
+    >>> from hippograph.evaluation.datasets import Question
+    >>> from hippograph.types import Passage, Ranking
+    >>> class Fixed:
+    ...     def retrieve(self, queries, *, k):
+    ...         hits = [Hit(passage=Passage(id=id, document=id, text="..."), score=-i) for i, id in enumerate("abc")]
+    ...         return [Ranking(query=query, hits=tuple(hits[:k])) for query in queries]
+    >>> question = Question(id="q", text="Who?", gold={"a": 1, "c": 1})
+    >>> evaluate(Fixed(), QuestionSet(questions=(question,)), ks=(2, 3)).to_json()["recall"]
+    {'2': 0.5, '3': 1.0}
+    """
+    depths = sorted(set(ks))
+    if not depths or depths[0] < 1:
+        raise InputError(f"ks is {list(ks)}; give one or more whole numbers of at least 1")
+    qrels = questions.qrels
+    if not qrels:
+        raise InputError(f"none of the {len(questions.questions)} questions has gold; give questions with gold")
+    gold = {id for grades in qrels.values() for id in grades}
+    if known is not None:
+        _check_known(qrels, known)
+    texts = {question.id: question.text for question in questions.questions if question.gold}
+    hits, latencies = _ask(retriever, texts, depth=depths[-1])
+    by_passage = any(_is_gold_part(hit, gold) for found in hits.values() for hit in found)
+    run = {id: _collapsed(found, gold, by_passage=by_passage, depth=depths[-1]) for id, found in hits.items()}
+    p50, p95 = np.percentile(latencies, [50, 95], method="linear").tolist()
+    return Evaluation(
+        n=len(qrels),
+        n_without_gold=questions.n_without_gold,
+        unit="passage" if by_passage else "document",
+        recall={k: mean(recall(qrels, run, k=k)) for k in depths},
+        all_recall={k: mean(all_recall(qrels, run, k=k)) for k in depths},
+        ndcg={k: mean(ndcg(qrels, run, k=k)) for k in depths},
+        mrr=mean(reciprocal_rank(qrels, run)),
+        by_type=_by_type(questions, run, depths),
+        latency_ms={"p50": p50, "p95": p95},
+        run=run,
+    )
+
+
+def _check_known(qrels: Qrels, known: Container[str]) -> None:
+    # A dict keeps the order of the questions, which a set would lose.
+    unknown = list(dict.fromkeys(id for grades in qrels.values() for id in grades if id not in known))
+    if unknown:
+        shown = ", ".join(repr(id) for id in unknown[:_SHOWN_IDS])
+        more = ", ..." if len(unknown) > _SHOWN_IDS else ""
+        raise InputError(
+            f"{len(unknown)} gold ids are not in the index: {shown}{more}; index the corpus that the questions belong "
+            "to, and see that none of its passages were skipped"
+        )
+
+
+def _ask(
+    retriever: Retriever, texts: Mapping[str, str], *, depth: int
+) -> tuple[dict[str, tuple[Hit, ...]], list[float]]:
+    found: dict[str, tuple[Hit, ...]] = {}
+    latencies = []
+    _retrieved(retriever, next(iter(texts.values())), k=depth)
+    for id, text in texts.items():
+        started = perf_counter()
+        hits = _retrieved(retriever, text, k=depth)
+        latencies.append(1000 * (perf_counter() - started))
+        asked = depth
+        while len(hits) >= asked and len({hit.passage.document for hit in hits}) < depth:
+            asked *= 2
+            hits = _retrieved(retriever, text, k=asked)
+        _check_scores(text, hits)
+        found[id] = hits
+    return found, latencies
+
+
+def _retrieved(retriever: Retriever, text: str, *, k: int) -> tuple[Hit, ...]:
+    (ranking,) = retriever.retrieve([text], k=k)
+    return ranking.hits
+
+
+def _check_scores(text: str, hits: Sequence[Hit]) -> None:
+    before = math.inf
+    for hit in hits:
+        if not -math.inf < hit.score <= before:
+            raise InputError(
+                f"for {text!r} the retriever scored passage {hit.passage.id!r} {hit.score} after {before}; make it "
+                "return finite scores, highest first"
+            )
+        before = hit.score
+
+
+def _is_gold_part(hit: Hit, gold: Container[str]) -> bool:
+    return hit.passage.id != hit.passage.document and hit.passage.id in gold
+
+
+def _collapsed(hits: Sequence[Hit], gold: Container[str], *, by_passage: bool, depth: int) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for hit in hits:
+        part = by_passage and (_is_gold_part(hit, gold) or hit.passage.document not in gold)
+        scores.setdefault(hit.passage.id if part else hit.passage.document, hit.score)
+        if len(scores) == depth:
+            break
+    return scores
+
+
+def _by_type(questions: QuestionSet, run: Run, depths: Sequence[int]) -> dict[str, TypeEvaluation]:
+    parts: dict[str, dict[str, Mapping[str, int]]] = {}
+    for question in questions.questions:
+        if question.gold and question.type:
+            parts.setdefault(question.type, {})[question.id] = question.gold
+    return {
+        name: TypeEvaluation(
+            n=len(qrels),
+            recall={k: mean(recall(qrels, run, k=k)) for k in depths},
+            all_recall={k: mean(all_recall(qrels, run, k=k)) for k in depths},
+        )
+        for name, qrels in sorted(parts.items())
+    }
+
+
+def _by_string(values: Mapping[int, float]) -> dict[str, float]:
+    return {str(k): value for k, value in values.items()}
