@@ -249,7 +249,7 @@ class _Undecodable:
 
 
 def _decoded(data: bytes, *, offset: int = 0) -> str | _Undecodable:
-    body = data.removeprefix(_BOM) if offset == 0 else data
+    body = data.removeprefix(_BOM)  # also within a file, where JSON lines were joined
     try:
         return body.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -134,6 +134,7 @@ def test_gold_passages_are_ranked_among_passages() -> None:
     assert result.unit == "passage"
     assert result.recall == {1: 0.0, 3: 0.0, 4: 1.0}
     assert result.mrr == 1 / 4
+    assert list(result.run["1"]) == ["x#1", "x#2", "a#2", "a#1"]
 
 
 def test_gold_may_mix_documents_and_passages() -> None:

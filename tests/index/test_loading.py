@@ -174,6 +174,19 @@ def test_of_a_beir_folder_only_the_corpus_is_loaded(here: Path) -> None:
     assert [d.id for d in split(["sets"])[0]] == ["d1", "sets/other.txt"]
 
 
+@pytest.mark.parametrize("beside", ["queries.jsonl", "qrels/test.tsv"])
+def test_queries_or_qrels_make_a_beir_folder(here: Path, beside: str) -> None:
+    row = json.dumps({"_id": "d1", "text": "Body."})
+    write(here / "fact", {"corpus.jsonl": row, beside: json.dumps({"_id": "q1", "text": "Which?"})})
+    assert [item.id for item in split(["fact"])[0]] == ["d1"]
+    assert split(["fact"])[1] == []
+
+
+def test_questions_without_a_corpus_beside_them_are_like_any_file(here: Path) -> None:
+    write(here / "fact", {"queries.jsonl": json.dumps({"_id": "q1", "text": "Which?"})})
+    assert [item.id for item in split(["fact"])[0]] == ["q1"]
+
+
 @pytest.mark.parametrize(
     ("sources", "words"),
     [

@@ -133,7 +133,15 @@ def test_empty_files_are_listed(tmp_path: Path, name: str, content: bytes) -> No
 
 def test_json_lines_survive_a_bad_line(tmp_path: Path) -> None:
     good = [json.dumps({"id": n, "text": "A\u2028B"}, ensure_ascii=False).encode() for n in range(2)]
-    lines = [b"\xef\xbb\xbf" + good[0], b'{"text": ', b"", b'{"text": "caf\xe9"}', good[1] + b"\r", b"[1]", b'"s"']
+    lines = [
+        b"\xef\xbb\xbf" + good[0],
+        b'{"text": ',
+        b"",
+        b'{"text": "caf\xe9"}',
+        b"\xef\xbb\xbf" + good[1] + b"\r",
+        b"[1]",
+        b'"s"',
+    ]
     first, broken, foreign, last, array, text = read(tmp_path, "a.jsonl", b"\n".join(lines))
     assert isinstance(first, Document)
     assert isinstance(last, Document)
