@@ -53,7 +53,7 @@ def certified_top(
     candidates: slice | None = None,
     epsilon: float = 1e-4,
     min_epsilon: float = 1e-9,
-    max_pushes: int = 1_000_000,
+    max_pushes: int = 10_000_000,
 ) -> CertifiedTop:
     """Find the `k` candidates with the most mass, and push until the bounds prove them right.
 
