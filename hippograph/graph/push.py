@@ -192,8 +192,8 @@ class PushState:
         seeds = np.flatnonzero(self.restart)
         self._seen = np.zeros(graph.n_nodes, dtype=np.bool_)
         self._seen[seeds] = True
-        self._touched = [seeds]
         alone, connected = seeds[graph.degrees[seeds] == 0], seeds[graph.degrees[seeds] > 0]
+        self._alone, self._touched = alone, [connected]
         scale = 1 / (1 - damping * float(self.restart[alone].sum()))
         self.mass[alone] = scale * (1 - damping) * self.restart[alone]
         self.residual[connected] = scale * self.restart[connected]
@@ -212,9 +212,8 @@ class PushState:
         """
         if not epsilon > 0:
             raise InputError(f"epsilon is {epsilon}; it must be above 0")
-        degrees = self.graph.degrees
-        touched = np.concatenate(self._touched)
-        active = np.sort(touched[self.residual[touched] > epsilon * degrees[touched]])
+        touched = np.sort(np.concatenate(self._touched))
+        active = touched[self._per_degree(touched) > epsilon]
         while len(active) and self.pushes < max_pushes:
             edges = int((self.graph.indptr[active + 1] - self.graph.indptr[active]).sum())
             reached = self._sweep() if edges * _SWEEP_FROM > len(self.graph.indices) else self._push(active)
@@ -223,21 +222,25 @@ class PushState:
             self._touched.append(fresh)
             self.rounds += 1
             # A pushed node has no residual left unless a neighbour gave it some, so the next ones are among these.
-            active = reached[self.residual[reached] > epsilon * degrees[reached]].astype(np.int64, copy=False)
+            active = reached[self._per_degree(reached) > epsilon]
 
     def walk(self) -> PushedWalk:
         """Return the walk as far as it is known; its vectors are those of this state, not copies."""
-        touched = np.sort(np.concatenate(self._touched))
-        connected = touched[self.graph.degrees[touched] > 0]
-        largest = float((self.residual[connected] / self.graph.degrees[connected]).max(initial=0.0))
+        connected = np.concatenate(self._touched)
+        largest = float(self._per_degree(connected).max(initial=0.0))
         return PushedWalk(
             graph=self.graph,
             damping=self.damping,
             mass=self.mass,
             residual=self.residual,
-            touched=touched,
+            touched=np.sort(np.concatenate([self._alone, connected])),
             report=WalkReport(engine="push", iterations=self.rounds, residual=largest),
         )
+
+    def _per_degree(self, connected: IntArray) -> DoubleArray:
+        # Thresholds and certificate must come from the same division, or rounding lets one pass and fail the other.
+        quotients: DoubleArray = self.residual[connected] / self.graph.degrees[connected]
+        return quotients
 
     def _push(self, active: IntArray) -> IntArray:
         """Push the active nodes together; return their neighbours, ascending."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from hippograph.errors import ConvergenceError, InputError
@@ -61,6 +61,7 @@ def test_touched_are_the_nodes_that_hold_something(given_parts: GraphAndReset, d
 
 
 @given(graphs_with_reset(), dampings)
+@example((build(0, 2, [(0, 1, 0.1)]), np.array([1.0, 0.0])), 0.1)
 def test_pushing_on_is_as_good_as_pushing_at_once(given_parts: GraphAndReset, damping: float) -> None:
     graph, reset = given_parts
     state = PushState(graph, reset, damping=damping)
