@@ -179,10 +179,13 @@ class SkippedItem:
         The file, and the line or position in it.
     reason
         What is wrong and what to do about it.
+    harmless
+        Whether the index lacks nothing for it: a repeated document, a picture in a folder of texts.
     """
 
     where: str
     reason: str
+    harmless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -104,7 +105,7 @@ def assemble(
     )
 
 
-def graph_digest(graph: KnowledgeGraph, keys: list[str], contents: list[str]) -> str:
+def graph_digest(graph: KnowledgeGraph, keys: Sequence[str], contents: Sequence[str]) -> str:
     """Condense what a graph contains, whatever the numbers of its nodes.
 
     Parameters

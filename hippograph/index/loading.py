@@ -93,7 +93,8 @@ def _distinct(sources: Sequence[Path | Document]) -> Iterator[Document | Skipped
                 seen[name] = digest
                 yield document
             elif seen[name] == digest:
-                yield SkippedItem(where=item.where, reason="the same document was given twice; the first was kept")
+                reason = "the same document was given twice; the first was kept"
+                yield SkippedItem(where=item.where, reason=reason, harmless=True)
             else:
                 reason = (
                     f"the duplicate id {printable(document.id)} gives two different texts; the first was kept: give "
@@ -110,7 +111,7 @@ def _items(source: Path | Document) -> Iterator[Loaded]:
     if isinstance(source, Document):
         yield checked(source, where=f"document {printable(str(source.id))}")
         return
-    files = _folder_files(source) if source.is_dir() else iter((_classified(source, id=source.name),))
+    files = _folder_files(source) if source.is_dir() else iter((_classified(source, id=source.name, named=True),))
     for file in files:
         if isinstance(file, SkippedItem):
             yield file
@@ -118,14 +119,15 @@ def _items(source: Path | Document) -> Iterator[Loaded]:
             yield from read_file(file)
 
 
-def _classified(path: Path, *, id: str) -> SourceFile | SkippedItem:
+def _classified(path: Path, *, id: str, named: bool = False) -> SourceFile | SkippedItem:
     source = path.as_posix()
     where = printable(source)
     if not path.is_file():
         return SkippedItem(where=where, reason="is not a regular file; copy its content into one")
     if path.suffix.lower() not in SUFFIXES:
         reason = f"cannot be read: its suffix is {printable(path.suffix) or 'missing'}; {_READABLE}"
-        return SkippedItem(where=where, reason=reason)
+        # In a folder of texts, a picture is no loss; a file that was named was meant.
+        return SkippedItem(where=where, reason=reason, harmless=not named)
     try:
         source.encode()
     except UnicodeEncodeError:
@@ -176,7 +178,7 @@ def _children(folder: Path) -> tuple[list[Path], list[SkippedItem]]:
         return children, []
     reason = "lies in a BEIR folder, of which only corpus.jsonl is loaded; name it as a source to load it too"
     skipped = [
-        SkippedItem(where=printable(path.as_posix()), reason=reason)
+        SkippedItem(where=printable(path.as_posix()), reason=reason, harmless=True)
         for path in children
         if path.name not in ("corpus.jsonl", "queries.jsonl", "qrels")
     ]

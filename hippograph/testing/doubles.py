@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +11,9 @@ from hashlib import blake2b
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.types import FloatArray, TextRole
+from hippograph.types import Extraction, FloatArray, Passage, TextRole, Triple
 
-__all__ = ["HashingEmbedder"]
+__all__ = ["CapitalsExtractor", "HashingEmbedder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,3 +68,33 @@ def _features(text: str) -> Iterator[str]:
         yield word
         padded = f"<{word}>"
         yield from (padded[start : start + 3] for start in range(len(padded) - 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CapitalsExtractor:
+    """Take runs of capitalised words for entities, and the words between two of them for a relation.
+
+    Examples
+    --------
+    >>> passage = Passage(id="1", document="1", text="Fridtjof Nansen sailed the Fram.")
+    >>> [found] = CapitalsExtractor().extract([passage])
+    >>> found.entities, tuple(found.triples[0])
+    (('Fridtjof Nansen', 'Fram'), ('Fridtjof Nansen', 'sailed the', 'Fram'))
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the double."""
+        return "capitals:1"
+
+    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
+        """Yield an extraction per passage."""
+        for passage in passages:
+            names = list(re.finditer(r"[A-Z]\w*(?: [A-Z]\w*)*", passage.text))
+            between = [
+                Triple(one.group(), passage.text[one.end() : other.start()].strip(), other.group())
+                for one, other in itertools.pairwise(names)
+            ]
+            triples = tuple(triple for triple in between if triple.relation and "." not in triple.relation)
+            entities = tuple(name.group() for name in names)
+            yield Extraction(status="done" if entities else "empty", entities=entities, triples=triples)

@@ -1,0 +1,42 @@
+# Both targets create what they need in a virtual environment of their own; nothing else is touched.
+VENV   ?= .venv
+PYTHON ?= python3
+BIN    := $(VENV)/bin
+
+.PHONY: test lint types layers tests demo format clean
+
+test: lint types layers tests
+
+lint: $(VENV)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.installed
+	$(BIN)/mypy
+
+layers: $(VENV)/.installed
+	$(BIN)/lint-imports --no-cache
+
+tests: $(VENV)/.installed
+	$(BIN)/python -m pytest
+
+TOY := hippograph/testing/toy
+demo: $(VENV)/.installed
+	rm -rf .demo
+	$(BIN)/hippograph index $(TOY)/corpus.jsonl --index .demo/toy.hippo
+	$(BIN)/hippograph retrieve "$$(cat $(TOY)/demo_question.txt)" --index .demo/toy.hippo -k 3
+	$(BIN)/hippograph evaluate $(TOY)/questions.json --index .demo/toy.hippo --retriever dense --retriever default
+	$(BIN)/hippograph status --index .demo/toy.hippo
+
+format: $(VENV)/.installed
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(BIN)/python -m pip install --quiet --editable '.[local,notebook]' --group dev
+	touch $@

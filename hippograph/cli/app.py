@@ -1,0 +1,50 @@
+"""The `hippograph` command: the list of its subcommands, and the one place where errors become exit codes."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from hippograph.cli import evaluate, index, retrieve, status
+from hippograph.cli.console import complain
+from hippograph.errors import HippographError, IndexDirectoryError, InputError, MissingExtraError
+
+__all__ = ["app", "main"]
+
+USAGE, DAMAGED, FAILED, INTERRUPTED = 2, 3, 1, 130
+
+app = typer.Typer(
+    name="hippograph",
+    help="Graph-based retrieval with hippocampal indexing: documents in, ranked passages out.",
+    epilog="Exit codes: 0 fine; 1 some items failed, listed and retryable; 2 wrong usage; "
+    "3 the index is missing, damaged or does not match.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("index")(index.index)
+app.command("retrieve")(retrieve.retrieve)
+app.command("evaluate")(evaluate.evaluate)
+app.command("status")(status.status)
+
+
+def main() -> None:
+    """Run the command line; the entry point `hippograph`."""
+    try:
+        app()
+    except HippographError as error:
+        complain(str(error))
+        sys.exit(_exit_code(error))
+    except KeyboardInterrupt:
+        complain("interrupted; the same command goes on where it stopped")
+        sys.exit(INTERRUPTED)
+
+
+def _exit_code(error: HippographError) -> int:
+    if isinstance(error, IndexDirectoryError):
+        return DAMAGED
+    if isinstance(error, InputError | MissingExtraError):
+        return USAGE
+    return FAILED

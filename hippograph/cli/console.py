@@ -1,0 +1,39 @@
+"""What the commands share: JSON on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+__all__ = ["IndexOption", "JsonOption", "complain", "errors", "output", "print_json"]
+
+IndexOption = Annotated[
+    Path, typer.Option("--index", help="The index directory.", envvar="HIPPOGRAPH_INDEX", show_default=False)
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
+
+
+def output() -> Console:
+    """Make the console for results: stdout."""
+    return Console(file=sys.stdout, highlight=False)
+
+
+def errors() -> Console:
+    """Make the console for progress and complaints: stderr."""
+    return Console(file=sys.stderr, highlight=False)
+
+
+def complain(message: str) -> None:
+    """Print one line on stderr."""
+    errors().print(f"hippograph: {message}", style="red", markup=False, soft_wrap=True)
+
+
+def print_json(value: Mapping[str, object]) -> None:
+    """Print one JSON value on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,70 @@
+"""`hippograph evaluate`: measure retrievers on questions with gold passages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.errors import InputError
+from hippograph.evaluation.datasets import load_questions
+from hippograph.evaluation.experiment import Evaluation
+from hippograph.evaluation.experiment import evaluate as measure
+from hippograph.evaluation.runs import write_run
+from hippograph.hippograph import HippoGraph
+
+__all__ = ["evaluate"]
+
+
+def evaluate(
+    questions: Annotated[Path, typer.Argument(help="A JSON file of questions, or a BEIR folder.", show_default=False)],
+    index: IndexOption,
+    retriever: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
+    k: Annotated[list[int] | None, typer.Option("-k", help="Depths to measure at; 2, 5 and 10.")] = None,
+    split: Annotated[str, typer.Option(help="Which qrels of a BEIR folder.")] = "test",
+    run: Annotated[Path | None, typer.Option(help="Write the run in TREC format; one retriever only.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure retrievers on questions with gold passages."""
+    names = list(dict.fromkeys(retriever or ["default"]))
+    if run is not None and len(names) > 1:
+        raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; run them one by one")
+    asked = load_questions(questions, split=split)
+    with HippoGraph(index) as hippograph:
+        passages = hippograph.snapshot.passages
+        known = {passage.id for passage in passages} | {passage.document for passage in passages}
+        results = {
+            name: measure(hippograph.retriever(name), asked, ks=tuple(k or (2, 5, 10)), known=known) for name in names
+        }
+    if run is not None:
+        write_run(run, results[names[0]].run, tag=names[0])
+    if as_json:
+        values = {name: result.to_json() for name, result in results.items()}
+        print_json(values if len(names) > 1 else values[names[0]])
+    else:
+        _show(results)
+
+
+def _show(results: dict[str, Evaluation]) -> None:
+    first = next(iter(results.values()))
+    table = Table(title=f"{first.n} questions")
+    table.add_column("retriever")
+    for depth in first.recall:
+        table.add_column(f"recall@{depth}", justify="right")
+    for depth in first.all_recall:
+        table.add_column(f"all-recall@{depth}", justify="right")
+    deepest = max(first.ndcg)
+    for heading in (f"nDCG@{deepest}", "MRR", "p50 ms", "p95 ms"):
+        table.add_column(heading, justify="right")
+    for name, result in results.items():
+        shares = [*result.recall.values(), *result.all_recall.values(), result.ndcg[deepest], result.mrr]
+        times = [result.latency_ms["p50"], result.latency_ms["p95"]]
+        table.add_row(name, *(f"{100 * share:.1f}" for share in shares), *(f"{time:.1f}" for time in times))
+    output().print(table)
+    for name, result in results.items():
+        for kind, part in result.by_type.items():
+            depth = max(depth for depth in part.recall if depth <= 5) if min(part.recall) <= 5 else min(part.recall)
+            output().print(f"{name}, {kind} ({part.n}): recall@{depth} {100 * part.recall[depth]:.1f}", markup=False)

@@ -1,0 +1,123 @@
+"""`hippograph index`: bring an index up to date with sources."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from hippograph.cli.console import IndexOption, JsonOption, errors, output, print_json
+from hippograph.errors import InputError
+from hippograph.hippograph import HippoGraph
+from hippograph.index.no_extractor import NoExtractor
+from hippograph.index.report import IndexReport
+from hippograph.index.spacy_extractor import SpacyExtractor
+from hippograph.protocols import Extractor
+
+__all__ = ["index"]
+
+_SHOWN = 20
+
+
+def index(
+    sources: Annotated[
+        list[Path], typer.Argument(help="Files and folders: txt, md, json, jsonl, BEIR.", show_default=False)
+    ],
+    index: IndexOption,
+    extractor: Annotated[str, typer.Option(help="spacy, or none: titles alone.")] = "spacy",
+    as_json: JsonOption = False,
+) -> None:
+    """Bring an index up to date with sources. Only what is missing is done: repeat an interrupted run to resume it."""
+    with HippoGraph(index, extractor=_extractor(extractor)) as hippograph, _Bars() as bars:
+        report = hippograph.index(sources, progress=bars)
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        _show(report)
+    if any(not item.harmless for item in report.skipped) or report.failures:
+        raise typer.Exit(1)
+
+
+def _extractor(name: str) -> Extractor:
+    if name == "spacy":
+        return SpacyExtractor()
+    if name == "none":
+        return NoExtractor()
+    raise InputError(f"there is no extractor {name!r}; choose one of spacy, none")
+
+
+class _Bars:
+    """Progress bars on stderr, one per stage; silent when stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        console = errors()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> _Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=total, rate="")
+        speed = self._progress.tasks[self._tasks[stage]].speed
+        rate = f"{speed:,.0f}/s" if speed else ""
+        self._progress.update(self._tasks[stage], completed=done, total=total, rate=rate)
+
+
+def _as_json(report: IndexReport) -> dict[str, object]:
+    return {
+        "added": report.added,
+        "replaced": report.replaced,
+        "unchanged": report.unchanged,
+        "skipped": [{"where": item.where, "reason": item.reason, "harmless": item.harmless} for item in report.skipped],
+        "failed": [{"where": item.where, "reason": item.reason} for item in report.failures],
+        "extraction": dict(report.extraction),
+        "generation": report.generation,
+        "published": report.published,
+        "seconds": {
+            "models": {stage: round(seconds, 3) for stage, seconds in report.model_seconds.items()},
+            "rest": {stage: round(seconds, 3) for stage, seconds in report.other_seconds.items()},
+        },
+    }
+
+
+def _show(report: IndexReport) -> None:
+    console = output()
+    console.print(f"{report.added:,} documents added, {report.replaced:,} replaced, {report.unchanged:,} unchanged")
+    extracted = ", ".join(f"{count:,} {status}" for status, count in report.extraction.items() if count)
+    console.print(f"extraction: {extracted or 'nothing to do'}")
+    for title, items in (("skipped", report.skipped), ("failed", report.failures)):
+        if items:
+            console.print(f"{title}: {len(items):,}")
+        for item in items[:_SHOWN]:
+            console.print(f"  {item.where}: {item.reason}", markup=False, soft_wrap=True)
+        if len(items) > _SHOWN:
+            console.print(f"  and {len(items) - _SHOWN:,} more; --json lists them all")
+    models, rest = sum(report.model_seconds.values()), sum(report.other_seconds.values())
+    console.print(f"{models:.1f} s in the models, {rest:.1f} s in everything else")
+    what = "published" if report.published else "nothing had changed; still at"
+    console.print(f"{what} generation {report.generation}")

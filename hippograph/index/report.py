@@ -1,0 +1,129 @@
+"""What an indexing run did, and how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Literal, Protocol
+
+from hippograph.types import ExtractionStatus, SkippedItem
+
+__all__ = ["IndexReport", "Progress", "Tally"]
+
+
+class Progress(Protocol):
+    """Is told how far a stage is."""
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Take note that `done` of `total` items of a stage are finished; the total may not be known yet."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexReport:
+    """What an indexing run did.
+
+    Parameters
+    ----------
+    added, replaced, unchanged
+        Documents by what became of them.
+    skipped
+        What could not be indexed, and why.
+    extraction
+        Passages of the whole index by the status of their extraction.
+    failures
+        Passages whose extraction failed or gave nothing usable in this run, and why.
+    generation
+        The published generation.
+    published
+        Whether this run published it; otherwise nothing had changed.
+    model_seconds, other_seconds
+        Wall time inside the extractor and embedder, and outside, by stage.
+    """
+
+    added: int
+    replaced: int
+    unchanged: int
+    skipped: tuple[SkippedItem, ...]
+    extraction: Mapping[ExtractionStatus, int]
+    failures: tuple[SkippedItem, ...]
+    generation: int
+    published: bool
+    model_seconds: Mapping[str, float]
+    other_seconds: Mapping[str, float]
+
+
+@dataclass(kw_only=True)
+class Tally:
+    """Counts and times of a run while it goes on.
+
+    Parameters
+    ----------
+    progress
+        Is told how far each stage is; None tells nobody.
+    """
+
+    progress: Progress | None = None
+    added: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    skipped: list[SkippedItem] = field(default_factory=list)
+    failures: list[SkippedItem] = field(default_factory=list)
+    model_seconds: dict[str, float] = field(default_factory=dict)
+    _all_seconds: dict[str, float] = field(default_factory=dict)
+
+    def tell(self, stage: str, done: int, total: int | None) -> None:
+        """Report progress."""
+        if self.progress is not None:
+            self.progress(stage, done, total)
+
+    def count(self, verdict: Literal["added", "replaced", "unchanged"] | SkippedItem) -> None:
+        """Book what became of a document."""
+        if isinstance(verdict, SkippedItem):
+            self.skipped.append(verdict)
+        elif verdict == "added":
+            self.added += 1
+        elif verdict == "replaced":
+            self.replaced += 1
+        else:
+            self.unchanged += 1
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        with _timed(self._all_seconds, name):
+            yield
+
+    @contextmanager
+    def model(self, stage: str) -> Iterator[None]:
+        """Time a model's work within a stage."""
+        with _timed(self.model_seconds, stage):
+            yield
+
+    def report(self, extraction: Mapping[ExtractionStatus, int], *, generation: int, published: bool) -> IndexReport:
+        """Close the books."""
+        return IndexReport(
+            added=self.added,
+            replaced=self.replaced,
+            unchanged=self.unchanged,
+            skipped=tuple(self.skipped),
+            extraction=extraction,
+            failures=tuple(self.failures),
+            generation=generation,
+            published=published,
+            model_seconds=dict(self.model_seconds),
+            other_seconds={
+                stage: seconds - self.model_seconds.get(stage, 0.0) for stage, seconds in self._all_seconds.items()
+            },
+        )
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], name: str) -> Iterator[None]:
+    started = perf_counter()
+    try:
+        yield
+    finally:
+        seconds[name] = seconds.get(name, 0.0) + perf_counter() - started

@@ -1,0 +1,51 @@
+"""Nearest rows by cosine: exhaustive search over memory-mapped vectors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hippograph.types import FloatArray, IntArray
+
+__all__ = ["nearest", "top"]
+
+
+def top(scores: NDArray[np.floating[Any]], *, k: int) -> IntArray:
+    """Return the places of the largest scores, largest first; equal scores in ascending order of place.
+
+    Parameters
+    ----------
+    scores
+        Shape (n,).
+    k
+        How many; all of them if there are fewer.
+
+    Examples
+    --------
+    >>> top(np.array([0.1, 0.7, 0.3, 0.7]), k=3).tolist()
+    [1, 3, 2]
+    """
+    places = np.arange(len(scores))
+    if k < len(scores):
+        # Everything that ties with the last place stays in, so that the cut among equals is by place too.
+        smallest = np.partition(scores, len(scores) - k)[len(scores) - k]
+        places = np.flatnonzero(scores >= smallest)
+    return places[np.lexsort((places, -scores[places]))][:k]
+
+
+def nearest(vectors: FloatArray, queries: FloatArray, *, k: int) -> list[IntArray]:
+    """Return the rows of `vectors` with the largest dot products, nearest first, for each query.
+
+    Parameters
+    ----------
+    vectors
+        Shape (n, d).
+    queries
+        Shape (Q, d).
+    k
+        How many rows for each query.
+    """
+    # A query at a time: the last bits of a product depend on its shape, and a query must not depend on its neighbours.
+    return [top(vectors @ query, k=k) for query in queries]

@@ -1,0 +1,66 @@
+"""What every retriever does first and last: check the request, and turn scores into hits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from time import perf_counter
+
+from hippograph.errors import InputError
+from hippograph.store.snapshot import Snapshot
+from hippograph.types import Hit
+
+__all__ = ["Stopwatch", "check_request", "hits"]
+
+
+def check_request(queries: Sequence[str], k: int) -> None:
+    """Refuse a request that cannot be answered.
+
+    Raises
+    ------
+    InputError
+        If `k` is below 1, the queries are one string, or a query is blank.
+
+    Examples
+    --------
+    >>> check_request(["Who built the Fram?", " "], 5)
+    Traceback (most recent call last):
+    hippograph.errors.InputError: query 1 is blank: ' '; ask something
+    """
+    if k < 1:
+        raise InputError(f"k is {k}; ask for 1 hit or more")
+    if isinstance(queries, str):
+        raise InputError(f"queries is one string, {queries!r}; give a list of queries")
+    for place, query in enumerate(queries):
+        if not query.strip():
+            raise InputError(f"query {place} is blank: {query!r}; ask something")
+
+
+def hits(rows: Sequence[int], scores: Sequence[float], snapshot: Snapshot) -> tuple[Hit, ...]:
+    """Look up the passages of ranked rows.
+
+    Parameters
+    ----------
+    rows
+        Passage rows, best first.
+    scores
+        Their scores.
+    snapshot
+        The index.
+    """
+    return tuple(
+        Hit(passage=snapshot.passages[int(row)], score=float(score)) for row, score in zip(rows, scores, strict=True)
+    )
+
+
+class Stopwatch:
+    """Milliseconds by step, in the order of the steps."""
+
+    def __init__(self) -> None:
+        self.timings: dict[str, float] = {}
+        self._since = perf_counter()
+
+    def lap(self, step: str) -> None:
+        """Book the time since the last lap to a step."""
+        now = perf_counter()
+        self.timings[step] = self.timings.get(step, 0.0) + (now - self._since) * 1000.0
+        self._since = now
