@@ -114,7 +114,8 @@ class Documents:
             SELECT {PASSAGE_COLUMNS} FROM passages JOIN documents ON documents.row = passages.document
             ORDER BY passages.id
         """  # noqa: S608 - only the constant above is put in
-        return map(passage_of, self._database.rows(statement))
+        for row in self._database.rows(statement):
+            yield passage_of(row)
 
     def counts(self) -> tuple[int, int]:
         """Return how many documents and how many passages there are."""

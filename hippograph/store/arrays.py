@@ -1,0 +1,300 @@
+"""Arrays and tables of strings as files that are mapped into memory: written once, checked when opened."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, Final, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hippograph.errors import DamagedIndexError, InputError
+from hippograph.types import IntArray
+
+__all__ = ["Bundle", "BundleWriter", "FileRecord", "StringTable", "damage", "sync_directory"]
+
+_REMEDY: Final = "delete the snapshots folder and run `hippograph index` again: nothing is extracted or embedded twice"
+_BLOCK: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRecord:
+    """What a file was when it was written.
+
+    Parameters
+    ----------
+    sha256
+        64 hexadecimal digits.
+    bytes
+        Its size.
+    """
+
+    sha256: str
+    bytes: int
+
+
+class StringTable(Sequence[str]):
+    """Strings by number, read from a mapped file one at a time: opening a million costs nothing.
+
+    Parameters
+    ----------
+    blob
+        All strings in UTF-8, end to end; shape (bytes,), uint8.
+    offsets
+        Where each begins and the last one ends; shape (n + 1,).
+
+    Examples
+    --------
+    >>> table = StringTable(np.frombuffer("OsloЗагреб".encode(), dtype=np.uint8), np.array([0, 4, 16]))
+    >>> len(table), table[1], table[-2], table.to_list()
+    (2, 'Загреб', 'Oslo', ['Oslo', 'Загреб'])
+    """
+
+    def __init__(self, blob: NDArray[np.uint8], offsets: IntArray) -> None:
+        self._blob = blob.data
+        self._offsets = offsets
+
+    def __len__(self) -> int:
+        return len(self._offsets) - 1
+
+    @overload
+    def __getitem__(self, place: int) -> str: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[str]: ...
+    def __getitem__(self, place: int | slice) -> str | list[str]:
+        if isinstance(place, slice):
+            return [self[row] for row in range(*place.indices(len(self)))]
+        row = place + len(self) if place < 0 else place
+        if not 0 <= row < len(self):
+            raise IndexError(f"there is no string {place}; the table has {len(self)}")
+        return str(self._blob[int(self._offsets[row]) : int(self._offsets[row + 1])], "utf-8")
+
+    def __iter__(self) -> Iterator[str]:
+        for at in range(0, len(self), 4096):
+            ends: list[int] = self._offsets[at : at + 4097].tolist()
+            for start, end in pairwise(ends):
+                yield str(self._blob[start:end], "utf-8")
+
+    def to_list(self) -> list[str]:
+        """Return all strings, in memory."""
+        return list(self)
+
+
+class BundleWriter:
+    """Writes named arrays and tables of strings into a directory, each flushed to the disk and hashed.
+
+    Parameters
+    ----------
+    directory
+        An existing, empty directory.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     writer = BundleWriter(Path(folder))
+    ...     writer.write_array("squares", np.arange(3) ** 2)
+    ...     writer.write_strings(["names"], [("Oslo",), ("Bergen",)])
+    ...     bundle = Bundle(Path(folder), writer.files)
+    ...     print(sorted(writer.files), bundle.array("squares", np.int64, (3,)).tolist(), bundle.strings("names")[1])
+    ['names.offsets.npy', 'names.utf8', 'squares.npy'] [0, 1, 4] Bergen
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.files: dict[str, FileRecord] = {}
+
+    def write_array(self, name: str, values: NDArray[Any]) -> None:
+        """Write `<name>.npy`, in C order."""
+        with self._file(f"{name}.npy") as file:
+            # With a file that is not one of the operating system, NumPy writes in blocks and copies nothing whole.
+            np.save(file, np.ascontiguousarray(values), allow_pickle=False)
+
+    def write_strings(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Write several tables of the same length side by side from a stream of rows, one string per table.
+
+        Raises
+        ------
+        InputError
+            If a string holds a lone surrogate, which no UTF-8 can.
+        """
+        offsets = [array("q", [0]) for _ in names]
+        files = [_HashedFile(self._directory / f"{name}.utf8") for name in names]
+        try:
+            for row in rows:
+                for file, ends, text in zip(files, offsets, row, strict=True):
+                    file.write(_encoded(text))
+                    ends.append(file.bytes)
+            for name, file in zip(names, files, strict=True):
+                self.files[f"{name}.utf8"] = file.finish()
+        finally:
+            for file in files:
+                file.close()
+        for name, ends in zip(names, offsets, strict=True):
+            self.write_array(f"{name}.offsets", np.frombuffer(ends, dtype=np.int64))
+
+    def write_bytes(self, name: str, data: bytes) -> FileRecord:
+        """Write a file that is not part of the bundle, such as its manifest."""
+        with self._file(name) as file:
+            file.write(data)
+        return self.files.pop(name)
+
+    @contextmanager
+    def _file(self, name: str) -> Iterator[_HashedFile]:
+        file = _HashedFile(self._directory / name)
+        try:
+            yield file
+            self.files[name] = file.finish()
+        finally:
+            file.close()
+
+
+class Bundle:
+    """Reads what a `BundleWriter` wrote; the arrays are read-only maps of the files.
+
+    Parameters
+    ----------
+    directory
+        Where the files are.
+    files
+        What they must be, by name. Their sizes are always checked.
+    verify
+        Whether their hashes are checked as well, which reads them whole.
+
+    Raises
+    ------
+    DamagedIndexError
+        If a file is missing or is not what it was.
+    """
+
+    def __init__(self, directory: Path, files: Mapping[str, FileRecord], *, verify: bool = False) -> None:
+        self._directory = directory
+        self._files = files
+        for name, record in sorted(files.items()):
+            _check_file(directory / name, record, verify=verify)
+
+    def array(self, name: str, dtype: type[np.generic] | tuple[type[np.generic], ...], shape: tuple[int, ...]) -> Any:  # noqa: ANN401
+        """Map an array.
+
+        Parameters
+        ----------
+        name
+            The name it was written under.
+        dtype
+            What its elements must be, or may be.
+        shape
+            What its shape must be; -1 stands for any length.
+
+        Raises
+        ------
+        DamagedIndexError
+            If there is no such array, or it is of another type or shape.
+        """
+        path = self._path(f"{name}.npy")
+        try:
+            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise damage(path, f"cannot be read ({error})") from error
+        # A plain view: the subclass that NumPy maps with costs a microsecond at every slice.
+        values = np.asarray(mapped)
+        allowed = dtype if isinstance(dtype, tuple) else (dtype,)
+        fits = len(shape) == values.ndim and all(
+            wanted in (-1, actual) for wanted, actual in zip(shape, values.shape, strict=True)
+        )
+        if not fits or values.dtype not in [np.dtype(kind) for kind in allowed]:
+            raise damage(path, f"holds {values.dtype} of shape {values.shape}, not {shape}")
+        return values
+
+    def strings(self, name: str, length: int = -1) -> StringTable:
+        """Map a table of strings, which must have `length` of them unless that is -1.
+
+        Raises
+        ------
+        DamagedIndexError
+            If there is no such table, or its two files do not fit together.
+        """
+        path = self._path(f"{name}.utf8")
+        offsets: IntArray = self.array(f"{name}.offsets", np.int64, (length + 1 if length >= 0 else -1,))
+        size = self._files[path.name].bytes
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != size or np.any(offsets[1:] < offsets[:-1]):
+            raise damage(self._path(f"{name}.offsets.npy"), f"does not fit {path.name}")
+        try:
+            # Nothing cannot be mapped.
+            blob = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
+        except (OSError, ValueError) as error:
+            raise damage(path, f"cannot be read ({error})") from error
+        return StringTable(np.asarray(blob), offsets)
+
+    def _path(self, name: str) -> Path:
+        if name not in self._files:
+            raise damage(self._directory / name, "is not listed in the manifest")
+        return self._directory / name
+
+
+def damage(path: Path, what: str) -> DamagedIndexError:
+    """Make the error that names a file of a snapshot, what is wrong with it and the remedy."""
+    return DamagedIndexError(f"{path} {what}; {_REMEDY}")
+
+
+def sync_directory(directory: Path) -> None:
+    """Put the names of a directory's files on the disk; a no-op where directories cannot be opened, on Windows."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _HashedFile:
+    """A new file that counts and hashes what is written to it."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: BinaryIO = path.open("xb", buffering=_BLOCK)
+        self._state = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self._state.update(data)
+        self.bytes += len(data)
+        return self._file.write(data)
+
+    def finish(self) -> FileRecord:
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return FileRecord(sha256=self._state.hexdigest(), bytes=self.bytes)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _check_file(path: Path, record: FileRecord, *, verify: bool) -> None:
+    actual = record.sha256
+    try:
+        size = path.stat().st_size
+        if verify:
+            with path.open("rb") as file:
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise damage(path, f"cannot be read ({error})") from error
+    if size != record.bytes:
+        raise damage(path, f"has {size} bytes instead of {record.bytes}")
+    if actual != record.sha256:
+        raise damage(path, f"has been altered: its SHA-256 is {actual}, not {record.sha256}")
+
+
+def _encoded(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"a lone surrogate at character {error.start} of {text[:60]!r} is not Unicode text; replace it"
+        ) from error

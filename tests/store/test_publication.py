@@ -1,0 +1,177 @@
+"""Publishing: crashes at any instant, leftovers, readers of older snapshots."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hippograph.errors import DamagedIndexError, NoIndexError
+from hippograph.store import arrays, snapshot
+from hippograph.store.manifest import read_pointer
+from hippograph.store.snapshot import open_snapshot, publish
+from tests.store.samples import many_passages, snapshot_content
+from tests.store.test_snapshot import KEYS, assert_same
+
+OLD = snapshot_content(many_passages(3), KEYS[:2])
+NEW = snapshot_content(many_passages(4), KEYS)
+
+
+class Fault:
+    """Lets so many calls that touch the disk pass, and fails the next one, or all from there on."""
+
+    def __init__(self, *, passes: int, lasting: bool) -> None:
+        self.passes, self.lasting, self.calls = passes, lasting, 0
+
+    def wrap(self, call: Callable[..., Any], *, half: bool = False) -> Callable[..., Any]:
+        def faulty(*args: Any, **kwargs: Any) -> Any:
+            self.calls += 1
+            if self.calls == self.passes + 1 or (self.lasting and self.calls > self.passes):
+                if half:
+                    call(args[0], args[1][: len(args[1]) // 2])
+                raise OSError(28, "No space left on device")
+            return call(*args, **kwargs)
+
+        return faulty
+
+
+@contextmanager
+def fault(*, passes: int, lasting: bool) -> Iterator[Fault]:
+    broken = Fault(passes=passes, lasting=lasting)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arrays._HashedFile, "write", broken.wrap(arrays._HashedFile.write, half=True))
+        patch.setattr(os, "fsync", broken.wrap(os.fsync))
+        patch.setattr(Path, "mkdir", broken.wrap(Path.mkdir))
+        patch.setattr(Path, "rename", broken.wrap(Path.rename))
+        patch.setattr(Path, "replace", broken.wrap(Path.replace))
+        patch.setattr(shutil, "rmtree", broken.wrap(shutil.rmtree))
+        yield broken
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_crash_at_any_instant_leaves_a_whole_snapshot(
+    tmp_path: Path, lasting: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # No power is cut here, so only that and when it is called matters, and it is what takes the time.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    publish(tmp_path / "template", OLD)
+    publish(tmp_path / "template", OLD)
+    with fault(passes=10**9, lasting=False) as counted:
+        publish(tmp_path / "count", NEW)
+    outcomes = set()
+    for passes in range(counted.calls + 3):
+        directory = tmp_path / "victim"
+        shutil.copytree(tmp_path / "template", directory)
+        with fault(passes=passes, lasting=lasting):
+            try:
+                publish(directory, NEW)
+                outcome = "published"
+            except OSError:
+                outcome = "failed"
+        found = open_snapshot(directory, verify=True)
+        # After the one step that counts, the flush behind it may still fail.
+        outcomes.add((outcome, found.generation))
+        assert_same(found, NEW if found.generation == 3 else OLD)
+        again = publish(directory, NEW)
+        assert again > found.generation
+        assert_same(open_snapshot(directory, verify=True), NEW)
+        folders = sorted(entry.name for entry in (directory / "snapshots").iterdir())
+        assert folders == sorted({f"{found.generation:08d}", f"{again:08d}", "CURRENT"})
+        shutil.rmtree(directory)
+    assert outcomes == {("failed", 2), ("failed", 3), ("published", 3)}
+
+
+def test_a_crash_at_the_first_publication_leaves_no_index(tmp_path: Path) -> None:
+    for passes in (0, 1, 5, 40):
+        with fault(passes=passes, lasting=True), pytest.raises(OSError, match="No space"):
+            publish(tmp_path, NEW)
+        with pytest.raises(NoIndexError):
+            open_snapshot(tmp_path)
+    publish(tmp_path, NEW)
+    assert_same(open_snapshot(tmp_path, verify=True), NEW)
+
+
+def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) -> None:
+    publish(tmp_path, OLD)
+    snapshots = tmp_path / "snapshots"
+    (snapshots / ".unfinished-00000002" / "deep").mkdir(parents=True)
+    (snapshots / "00000007").mkdir()
+    (snapshots / "notes of the user").mkdir()
+    assert publish(tmp_path, NEW) == 8
+    assert sorted(entry.name for entry in snapshots.iterdir()) == [
+        "00000001",
+        "00000008",
+        "CURRENT",
+        "notes of the user",
+    ]
+
+
+def test_the_last_two_are_kept_and_open_ones_stay_readable(tmp_path: Path) -> None:
+    publish(tmp_path, OLD)
+    first = open_snapshot(tmp_path)
+    for generation in range(2, 6):
+        assert publish(tmp_path, NEW) == generation
+    assert sorted(entry.name for entry in (tmp_path / "snapshots").iterdir()) == ["00000004", "00000005", "CURRENT"]
+    assert_same(first, OLD)
+
+
+def test_what_cannot_be_removed_is_told_and_does_not_undo_the_publication(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(tmp_path, OLD)
+    publish(tmp_path, OLD)
+
+    def mapped(path: Path) -> None:
+        raise PermissionError(13, "in use", str(path))
+
+    monkeypatch.setattr(shutil, "rmtree", mapped)
+    with caplog.at_level(logging.WARNING, logger="hippograph"):
+        assert publish(tmp_path, NEW) == 3
+    assert "00000001" in caplog.text
+    assert_same(open_snapshot(tmp_path), NEW)
+
+
+def test_readers_always_find_a_whole_one_while_others_are_published(tmp_path: Path) -> None:
+    publish(tmp_path, OLD)
+
+    def write() -> list[int]:
+        return [publish(tmp_path, OLD if number % 2 else NEW) for number in range(30)]
+
+    generations = []
+    with ThreadPoolExecutor(1) as pool:
+        writer = pool.submit(write)
+        while not writer.done():
+            found = open_snapshot(tmp_path, verify=True)
+            generations.append(found.generation)
+            assert_same(found, OLD if found.generation % 2 else NEW)
+        assert writer.result() == list(range(2, 32))
+    assert generations == sorted(generations)
+
+
+def test_a_reader_that_was_overtaken_takes_the_newer_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path, OLD)
+    first = read_pointer(tmp_path / "snapshots")
+    for _ in range(3):
+        publish(tmp_path, NEW)
+    answers = [first]
+    monkeypatch.setattr(snapshot, "read_pointer", lambda folder: answers.pop() if answers else read_pointer(folder))
+    assert open_snapshot(tmp_path).generation == 4
+    shutil.rmtree(tmp_path / "snapshots" / "00000004")
+    with pytest.raises(DamagedIndexError, match="00000004"):
+        open_snapshot(tmp_path)
+
+
+def test_arrays_of_a_snapshot_cannot_be_written_to(tmp_path: Path) -> None:
+    publish(tmp_path, OLD)
+    found = open_snapshot(tmp_path)
+    with pytest.raises(ValueError, match="read-only"):
+        found.graph.weights[0] = 2.0
+    assert np.array_equal(found.graph.weights, OLD.graph.weights)
