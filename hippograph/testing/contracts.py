@@ -5,13 +5,16 @@ Run them from your own tests on your own embedder or extractor.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
-from hippograph.protocols import Embedder
+from hippograph.errors import InputError
+from hippograph.protocols import Embedder, Extractor, Retriever
+from hippograph.types import Passage
 
-__all__ = ["check_embedder"]
+__all__ = ["check_embedder", "check_extractor", "check_retriever"]
 
 _TEXTS: Final = (
     "Marie Curie was born in Warsaw.",
@@ -69,3 +72,80 @@ def check_embedder(embedder: Embedder) -> None:
     _require(float(vectors[0] @ vectors[4]) < 0.9999, "different texts give the same vector")
     for role in ("query", "entity", "triple"):
         _require(embedder.embed(["Oslo"], role=role).shape == (1, width), f"the role {role!r} does not work")
+
+
+def check_extractor(extractor: Extractor) -> None:
+    """Check that an extractor keeps the contract of `hippograph.protocols.Extractor`.
+
+    Extractors that ask a language model keep it only as far as the model is deterministic.
+
+    Raises
+    ------
+    AssertionError
+        Naming the clause that is broken.
+    """
+    _require(isinstance(extractor, Extractor), "it lacks a member of the protocol")
+    stable = extractor.fingerprint == extractor.fingerprint
+    _require(bool(extractor.fingerprint) and stable, "the fingerprint is not stable")
+    passages = [
+        Passage(id=str(number), document=str(number), title=title, text=text)
+        for number, (title, text) in enumerate(zip(("Marie Curie", "", "Москва", "C++"), _TEXTS * 2, strict=False))
+    ] + [Passage(id=f"u{number}", document=f"u{number}", text=text) for number, text in enumerate(_TEXTS)]
+    found = list(extractor.extract(passages))
+    _require(len(found) == len(passages), f"{len(passages)} passages gave {len(found)} extractions")
+    _require(not list(extractor.extract([])), "no passages gave extractions")
+    _require(found == list(extractor.extract(passages)), "a second call gives other extractions")
+    _require(found[::-1] == list(extractor.extract(passages[::-1])), "the extractions do not follow the passages")
+    for passage, extraction in zip(passages, found, strict=True):
+        alone = list(extractor.extract([passage]))
+        _require(alone == [extraction], f"the extraction of passage {passage.id!r} depends on its neighbours")
+        something = bool(extraction.entities or extraction.triples)
+        _require(
+            something == (extraction.status == "done"), f"passage {passage.id!r} is {extraction.status}: {extraction}"
+        )
+        _require(
+            bool(extraction.error) == (extraction.status in ("invalid", "failed")),
+            f"passage {passage.id!r} is {extraction.status} with the error {extraction.error!r}",
+        )
+        phrases = [*extraction.entities, *(phrase for triple in extraction.triples for phrase in triple)]
+        _require(all(phrase.strip() for phrase in phrases), f"passage {passage.id!r} has a blank phrase")
+
+
+def check_retriever(retriever: Retriever, *, queries: Sequence[str]) -> None:
+    """Check that a retriever keeps the contract of `hippograph.protocols.Retriever`.
+
+    Parameters
+    ----------
+    retriever
+        Over an index of at least two passages.
+    queries
+        Two or more questions to ask it.
+
+    Raises
+    ------
+    AssertionError
+        Naming the clause that is broken.
+    """
+    _require(isinstance(retriever, Retriever), "it lacks a member of the protocol")
+    rankings = retriever.retrieve(queries, k=3)
+    _require([ranking.query for ranking in rankings] == list(queries), "the rankings do not follow the queries")
+    _require(retriever.retrieve([], k=3) == [], "no queries gave rankings")
+    for ranking in rankings:
+        ids = [hit.passage.id for hit in ranking.hits]
+        scores = [hit.score for hit in ranking.hits]
+        asked = f"for {ranking.query!r}"
+        _require(len(ids) <= 3, f"{asked} k=3 gave {len(ids)} hits")
+        _require(len(set(ids)) == len(ids), f"{asked} a passage comes twice: {ids}")
+        _require(scores == sorted(scores, reverse=True), f"{asked} the scores rise: {scores}")
+        ordered = sorted(zip(scores, ids, strict=True), key=lambda pair: (-pair[0], pair[1]))
+        _require([id for _, id in ordered] == ids, f"{asked} equal scores are not ordered by id: {ids}")
+        (alone,) = retriever.retrieve([ranking.query], k=3)
+        _require(alone.hits == ranking.hits, f"{asked} the hits depend on the other queries")
+        (fewer,) = retriever.retrieve([ranking.query], k=1)
+        _require(fewer.hits == ranking.hits[:1], f"{asked} the first hit depends on k")
+    for queries_, k, what in ((list(queries), 0, "k=0"), ([" "], 3, "a blank query")):
+        try:
+            retriever.retrieve(queries_, k=k)
+        except InputError:
+            continue
+        _require(False, f"{what} is not refused with InputError")
