@@ -56,19 +56,12 @@ def read_in_processes(
     for worker in workers:
         idle.put(worker)
 
-    def read(batch: Sequence[tuple[str, str]]) -> list[Extraction]:
-        worker = idle.get()
-        try:
-            return _ask(worker, batch)
-        finally:
-            idle.put(worker)
-
     ahead: deque[Future[list[Extraction]]] = deque()
     try:
         with ThreadPoolExecutor(size, thread_name_prefix="hippograph-extract") as pool:
             try:
                 for batch in batches:
-                    ahead.append(pool.submit(read, batch))
+                    ahead.append(pool.submit(_read, idle, batch))
                     if len(ahead) >= 2 * size:
                         yield ahead.popleft().result()
                 while ahead:
@@ -81,6 +74,14 @@ def read_in_processes(
     finally:
         for worker in workers:
             worker.close()
+
+
+def _read(idle: SimpleQueue[_Worker], batch: Sequence[tuple[str, str]]) -> list[Extraction]:
+    worker = idle.get()
+    try:
+        return _ask(worker, batch)
+    finally:
+        idle.put(worker)
 
 
 def _ask(worker: _Worker, batch: Sequence[tuple[str, str]]) -> list[Extraction]:
