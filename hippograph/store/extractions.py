@@ -25,8 +25,8 @@ _NUMBER: Final = "(SELECT number FROM extractors WHERE fingerprint = ?)"
 class PendingPassages(Sequence[Passage]):
     """Passages that wait for an extractor: ids in memory, texts read when they are asked for.
 
-    A million passages wait in some hundred megabytes less than a list of them would take, and no transaction is held
-    open for the hours that a language model may need.
+    So a million passages can wait without all their texts in memory, and without a transaction that stays open for
+    the hours that a language model may need.
 
     Parameters
     ----------

@@ -24,9 +24,10 @@ _TOLERANCE: Final = 1e-3
 class Vectors:
     """Vectors, keyed by the text, its role and the embedder's fingerprint; stored as 16-bit floats.
 
-    Half the disk of 32 bits. A component is off by at most 1 part in 2048 of itself, which moves a cosine by some
-    1e-4: a hundredth of what 8-bit weights, the default model's, do to it. Everything is derived from what was stored,
-    never from what the embedder returned, so a resumed index is the same as one made in one go.
+    Half the disk of 32 bits. A component is off by at most 1 part in 2048 of itself, which moves the cosine of two
+    vectors of 384 components by less than 1e-4 (measured); the default model's 8-bit arithmetic moves a text's own
+    vector by 7e-3 when other texts are computed beside it (see `OnnxEmbedder`). Everything is derived from what was
+    stored, never from what the embedder returned, so a resumed index is the same as one made in one go.
 
     Parameters
     ----------
