@@ -21,6 +21,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
+from hippograph.text.scripts import UNSPACED_RANGES, within
+
 __all__ = ["NORMALIZER_VERSION", "Token", "fold_diacritics", "normalize", "strip_qualifier", "tokens"]
 
 NORMALIZER_VERSION = "1"
@@ -147,16 +149,7 @@ _IGNORABLE_RANGES = (
     (0x034F, 0x034F), (0x115F, 0x1160), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x3164, 0x3164), (0xFE00, 0xFE0F),
     (0xFFA0, 0xFFA0), (0xE0100, 0xE01EF),
 )  # fmt: skip
-_UNSPACED_RANGES = (
-    (0x0E00, 0x0EFF), (0x1000, 0x109F), (0x1780, 0x17FF), (0x2E80, 0x2FDF), (0x3005, 0x3007), (0x3021, 0x30FF),
-    (0x31F0, 0x31FF), (0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xA9E0, 0xA9FF), (0xAA60, 0xAA7F), (0xF900, 0xFAFF),
-    (0x1B000, 0x1B16F), (0x20000, 0x3FFFF),
-)  # fmt: skip
 _HANGUL_RANGES = ((0x1100, 0x11FF), (0x3130, 0x318F), (0xA960, 0xA97F), (0xAC00, 0xD7FF), (0xFFA1, 0xFFDC))
-
-
-def _within(code: int, ranges: tuple[tuple[int, int], ...]) -> bool:
-    return any(first <= code <= last for first, last in ranges)
 
 
 class _Cleaning(dict[int, str]):
@@ -170,7 +163,7 @@ class _Cleaning(dict[int, str]):
             clean = "®"
         elif character.isspace():
             clean = character
-        elif unicodedata.category(character) in {"Cc", "Cf", "Cs"} or _within(code, _IGNORABLE_RANGES):
+        elif unicodedata.category(character) in {"Cc", "Cf", "Cs"} or within(code, _IGNORABLE_RANGES):
             clean = ""
         else:
             clean = character
@@ -199,7 +192,7 @@ class _Skeleton(dict[int, str]):
         elif category[0] == "N":
             kind = "0"
         elif category[0] == "L":
-            kind = _UNSPACED if _within(code, _UNSPACED_RANGES) else _LETTER
+            kind = _UNSPACED if within(code, UNSPACED_RANGES) else _LETTER
         elif category in {"Ps", "Pi"}:
             kind = "("
         else:
@@ -215,7 +208,7 @@ class _Clustering(dict[int, str]):
         character = chr(code)
         if code < 0x80 and _CLEANING[code]:
             kind = "a"
-        elif _within(code, _HANGUL_RANGES):
+        elif within(code, _HANGUL_RANGES):
             kind = "h"
         elif character in "ﾞﾟ" or unicodedata.category(character)[0] == "M" or _CLEANING[code] == "":
             kind = "m"
