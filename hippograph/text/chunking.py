@@ -93,15 +93,15 @@ class SentenceChunker:
 
     def _windows(self, pieces: list[_Piece]) -> Iterator[tuple[int, int]]:
         """Yield the first and one-past-last piece of each window."""
-        first = 0
+        first = before = 0
         while True:
             last = self._fill(pieces, first)
             if last == len(pieces):
                 yield first, last
                 return
-            last = self._close(pieces, first, last)
+            last = self._close(pieces, first, last, after=before)
             yield first, last
-            first = self._repeat(pieces, first, last)
+            first, before = self._repeat(pieces, first, last), last
 
     def _fill(self, pieces: list[_Piece], first: int) -> int:
         size, last = 0, first
@@ -110,10 +110,10 @@ class SentenceChunker:
             last += 1
         return last
 
-    def _close(self, pieces: list[_Piece], first: int, last: int) -> int:
-        """Move the end of a window back to a paragraph border that leaves it full enough."""
+    def _close(self, pieces: list[_Piece], first: int, last: int, *, after: int) -> int:
+        """Move the end of a window back to a paragraph border that leaves it full enough, and something new in it."""
         size = sum(piece.size for piece in pieces[first:last])
-        for end in range(last, first, -1):
+        for end in range(last, after, -1):
             if size < _FULL * self.max_tokens:
                 break
             if pieces[end - 1].closes:

@@ -6,7 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hippograph.errors import InputError
@@ -24,6 +24,7 @@ texts = st.lists(pieces, max_size=20).map(" ".join)
 
 
 @given(texts, st.integers(1, 12), st.integers(0, 11))
+@example("A short one. 北京是首都。 \n\n A short one. A short one.", 10, 6)
 @settings(max_examples=300)
 def test_spans_point_at_the_text_and_nothing_is_lost(text: str, max_tokens: int, overlap: int) -> None:
     chunker = SentenceChunker(max_tokens=max_tokens, overlap=min(overlap, max_tokens - 1))
