@@ -1,0 +1,197 @@
+"""The command line as a user meets it: through its entry point, in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from hippograph.evaluation.runs import read_run
+
+COMMAND = Path(sys.executable).parent / "hippograph"
+
+PASSAGES = [
+    {"idx": 0, "title": "Fram (ship)", "text": "The Fram was built by Colin Archer in Larvik."},
+    {"idx": 1, "title": "Colin Archer", "text": "Colin Archer was born in Larvik to parents from Newburgh."},
+    {"idx": 2, "title": "Newburgh", "text": "Newburgh is a royal burgh in Fife, Scotland."},
+]
+QUESTIONS = [
+    {
+        "id": "q1",
+        "question": "Where did the parents of the builder of the Fram come from?",
+        "gold": [0, 1],
+        "type": "bridge",
+    },
+    {"id": "q2", "question": "In which country is Newburgh?", "gold": [2], "type": "single"},
+    {"id": "q3", "question": "Why?", "gold": []},
+]
+
+EVALUATE = ["evaluate", "questions.json", "--index", "it.hippo"]
+
+
+def run(*arguments, cwd, code=0):
+    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
+    done = subprocess.run(
+        [COMMAND, *map(str, arguments)],
+        cwd=cwd,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    assert done.returncode == code, (done.stdout, done.stderr)
+    return done
+
+
+@pytest.fixture(scope="module")
+def indexed(tmp_path_factory):
+    """A folder with passages, questions and an index, made by the command itself."""
+    folder = tmp_path_factory.mktemp("cli")
+    (folder / "passages.json").write_text(json.dumps(PASSAGES))
+    (folder / "questions.json").write_text(json.dumps(QUESTIONS))
+    done = run("index", "passages.json", "--index", "it.hippo", cwd=folder)
+    assert "3 documents added" in done.stdout
+    assert done.stderr == ""
+    return folder
+
+
+def test_indexing_again_does_nothing(indexed):
+    before = run("status", "--index", "it.hippo", "--json", cwd=indexed).stdout
+    report = json.loads(run("index", "passages.json", "--index", "it.hippo", "--json", cwd=indexed).stdout)
+    assert (report["added"], report["unchanged"], report["published"]) == (0, 3, False)
+    assert report["seconds"]["models"] == {}
+    assert run("status", "--index", "it.hippo", "--json", cwd=indexed).stdout == before
+
+
+def test_status(indexed):
+    status = json.loads(run("status", "--index", "it.hippo", "--json", cwd=indexed).stdout)
+    assert (status["documents"], status["passages"], status["generation"]) == (3, 3, 1)
+    assert status["extraction"] == {"done": 3, "empty": 0, "invalid": 0, "failed": 0}
+    assert min(status["entities"], status["triples"], status["edges"]) > 0
+    assert len(status["graph_digest"]) == 32
+    assert {entry["stage"] for entry in status["usage"]} >= {"extract", "embed passages"}
+    assert "graph_digest" in run("status", "--index", "it.hippo", cwd=indexed).stdout
+
+
+def test_retrieve_json_is_the_contract(indexed):
+    done = run("retrieve", "Who built the Fram?", "--index", "it.hippo", "-k", 2, "--json", cwd=indexed)
+    found = json.loads(done.stdout)
+    assert set(found) == {"query", "hits", "timings_ms"}
+    assert len(found["hits"]) == 2
+    assert found["hits"][0]["id"] == "0"
+    assert set(found["hits"][0]) >= {"id", "document", "source", "span", "title", "text", "score"}
+    assert found["hits"][0]["source"] == "passages.json"
+    assert found["hits"][0]["span"] == [0, len(PASSAGES[0]["text"])]
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("retriever", ["default", "dense", "bm25", "hybrid"])
+def test_retrieve_for_people(indexed, retriever):
+    done = run("retrieve", "Who built the Fram?", "--index", "it.hippo", "--retriever", retriever, cwd=indexed)
+    assert "1. Fram (ship)" in done.stdout
+
+
+def test_a_question_with_no_known_entity_is_answered(indexed):
+    found = json.loads(run("retrieve", "qwertz uiop?", "--index", "it.hippo", "--json", cwd=indexed).stdout)
+    assert len(found["hits"]) == 3
+
+
+def test_evaluate_json_is_the_contract(indexed):
+    result = json.loads(run("evaluate", "questions.json", "--index", "it.hippo", "--json", cwd=indexed).stdout)
+    assert set(result) >= {"n", "recall", "all_recall", "by_type", "latency_ms"}
+    assert result["n"] == 2
+    assert set(result["recall"]) == {"2", "5", "10"}
+    assert result["recall"]["5"] == 1.0
+    assert set(result["latency_ms"]) == {"p50", "p95"}
+    assert result["by_type"]["bridge"]["n"] == 1
+
+
+def test_evaluate_several_retrievers_and_a_run(indexed):
+    several = run(
+        "evaluate",
+        "questions.json",
+        "--index",
+        "it.hippo",
+        "--retriever",
+        "dense",
+        "--retriever",
+        "bm25",
+        "--json",
+        cwd=indexed,
+    )
+    assert list(json.loads(several.stdout)) == ["dense", "bm25"]
+    run("evaluate", "questions.json", "--index", "it.hippo", "--run", "it.run", cwd=indexed)
+    assert set(read_run(indexed / "it.run")) == {"q1", "q2"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["retrieve", "Who?", "--index", "nowhere"], 3, "nowhere"),
+        (["retrieve", " ", "--index", "it.hippo"], 2, "blank"),
+        (["retrieve", "Who?", "--index", "it.hippo", "-k", "0"], 2, "k is 0"),
+        (["retrieve", "Who?", "--index", "it.hippo", "--retriever", "magic"], 2, "magic"),
+        (["retrieve", "Who?"], 2, "--index"),
+        (["index", "nothing.json", "--index", "other.hippo"], 2, "nothing.json"),
+        (["index", "passages.json", "--index", "other.hippo", "--extractor", "magic"], 2, "magic"),
+        (["index", "passages.json", "--index", "."], 3, "other things"),
+        (["index", "passages.json", "--index", "passages.json"], 3, "is a file"),
+        (["status", "--index", "passages.json"], 3, "passages.json"),
+        (["evaluate", "passages.json", "--index", "it.hippo"], 2, "row 1"),
+        ([*EVALUATE, "--run", "x", "--retriever", "dense", "--retriever", "bm25"], 2, "one retriever"),
+    ],
+)  # fmt: skip
+def test_wrong_use_is_a_line_and_an_exit_code(indexed, arguments, code, complaint):
+    done = run(*arguments, cwd=indexed, code=code)
+    assert complaint in done.stderr
+    assert done.stdout == ""
+
+
+def test_gold_from_another_corpus_is_refused(indexed, tmp_path):
+    (tmp_path / "other.json").write_text(json.dumps([{"id": "q", "question": "Who?", "gold": [999]}]))
+    done = run("evaluate", tmp_path / "other.json", "--index", "it.hippo", cwd=indexed, code=2)
+    assert "999" in done.stderr
+
+
+def test_bad_input_is_listed_and_the_rest_is_indexed(tmp_path):
+    rows = [
+        '{"id": "good", "title": "Oslo", "text": "Oslo is the capital of Norway."}',
+        '{"id": "no text", "title": "Bergen"}',
+        "{broken",
+        '{"id": "good", "title": "Oslo", "text": "Another text under the same id."}',
+        '{"id": "blank", "text": "  "}',
+    ]
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "rows.jsonl").write_text("\n".join(rows))
+    (corpus / "latin1.txt").write_bytes("Gjøa lå i Nome.".encode("latin-1"))
+    (corpus / "empty.md").write_text("")
+    (corpus / "picture.png").write_bytes(b"\x89PNG")
+    (corpus / "notes.md").write_text("# Bergen\n\nBergen lies in Vestland.\n")
+    done = run("index", "corpus", "--index", "it.hippo", "--json", cwd=tmp_path, code=1)
+    report = json.loads(done.stdout)
+    assert report["added"] == 2
+    assert {Path(item["where"].split(":")[0].split(",")[0]).name for item in report["skipped"]} >= {
+        "latin1.txt",
+        "empty.md",
+    }
+    assert len(report["skipped"]) == 7
+    assert [item["where"] for item in report["skipped"] if item["harmless"]] == ["corpus/picture.png"]
+    status = json.loads(run("status", "--index", "it.hippo", "--json", cwd=tmp_path).stdout)
+    assert (status["documents"], status["passages"]) == (2, 2)
+
+
+def test_pictures_among_the_texts_are_no_failure(tmp_path):
+    corpus = tmp_path / "corpus"
+    corpus.mkdir()
+    (corpus / "picture.png").write_bytes(b"\x89PNG")
+    (corpus / "notes.txt").write_text("Bergen lies in Vestland.")
+    assert "picture.png" in run("index", "corpus", "--index", "it.hippo", cwd=tmp_path).stdout
+
+
+def test_help_names_every_command(tmp_path):
+    assert all(name in run("--help", cwd=tmp_path).stdout for name in ("index", "retrieve", "evaluate", "status"))
