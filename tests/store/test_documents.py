@@ -48,7 +48,7 @@ def test_the_last_document_of_each_id_is_kept_whole(pairs: list[tuple[Document, 
             assert records[name] == DocumentRecord(source=whole.source, digest=document_digest(whole))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.lists(documents, max_size=6), st.integers(1, 4))
 def test_full_text_depends_on_what_is_there_not_on_how_it_got_there(
     pairs: list[tuple[Document, list[Passage]]], batch: int

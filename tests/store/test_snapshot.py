@@ -50,7 +50,7 @@ def assert_same(snapshot: Snapshot, content: SnapshotContent) -> None:
     snapshot.graph.validate()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.lists(st.tuples(texts, texts, texts), max_size=6), st.sets(texts, max_size=6))
 def test_any_snapshot_comes_back(rows: list[tuple[str, str, str]], keys: set[str]) -> None:
     passages = [
