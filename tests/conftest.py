@@ -26,8 +26,6 @@ def small_passages() -> list[Passage]:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[HippoGraph]:
     """Six passages, indexed with doubles."""
-    with HippoGraph(
-        tmp_path / "small.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()
-    ) as hippograph:
+    with HippoGraph(tmp_path / "small.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
         hippograph.index(small_passages())
         yield hippograph

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hippograph.protocols import Embedder
-from hippograph.retrieve.nearest import top
+from hippograph.retrieve.nearest import cosines, top
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import Ranking
@@ -42,9 +42,9 @@ class DenseRetriever:
         rankings = []
         for query, vector in zip(queries, vectors, strict=True):
             watch = Stopwatch()
-            cosines = self.snapshot.passage_vectors @ vector
-            rows = top(cosines, k=k)
-            found = hits(rows.tolist(), cosines[rows].tolist(), self.snapshot)
+            similarities = cosines(self.snapshot.passage_vectors, vector)
+            rows = top(similarities, k=k)
+            found = hits(rows.tolist(), similarities[rows].tolist(), self.snapshot)
             watch.lap("rank")
             rankings.append(Ranking(query=query, hits=found, timings=watch.timings))
         return rankings

@@ -152,12 +152,12 @@ class TripleLinker:
     Parameters
     ----------
     most
-        How many triples to look at; HippoRAG 2 takes 5.
+        How many triples to look at. HippoRAG 2 takes 5 and lets a language model drop some; unfiltered, fewer are better.
     threshold
         Smallest cosine of a triple that is kept.
     """
 
-    most: int = 5
+    most: int = 3
     threshold: float = 0.6
 
     def link(self, query_vector: FloatArray, snapshot: Snapshot) -> tuple[list[LinkedTriple], list[EntityLink]]:

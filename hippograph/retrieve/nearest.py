@@ -9,7 +9,25 @@ from numpy.typing import NDArray
 
 from hippograph.types import FloatArray, IntArray
 
-__all__ = ["nearest", "top"]
+__all__ = ["cosines", "nearest", "top"]
+
+
+def cosines(vectors: FloatArray, query: FloatArray) -> FloatArray:
+    """Compare unit vectors with a query's; none at all, of whatever width, compare to nothing.
+
+    Parameters
+    ----------
+    vectors
+        Shape (n, d).
+    query
+        Shape (d,).
+
+    Returns
+    -------
+    Shape (n,).
+    """
+    compared: FloatArray = vectors @ query if len(vectors) else np.zeros(0, np.float32)
+    return compared
 
 
 def top(scores: NDArray[np.floating[Any]], *, k: int) -> IntArray:
@@ -48,4 +66,4 @@ def nearest(vectors: FloatArray, queries: FloatArray, *, k: int) -> list[IntArra
         How many rows for each query.
     """
     # A query at a time: the last bits of a product depend on its shape, and a query must not depend on its neighbours.
-    return [top(vectors @ query, k=k) for query in queries]
+    return [top(cosines(vectors, query), k=k) for query in queries]

@@ -13,7 +13,7 @@ from hippograph.graph.certified_top import certified_top
 from hippograph.graph.pagerank import personalized_pagerank
 from hippograph.protocols import Embedder
 from hippograph.retrieve.linking import EntityLinker, TripleLinker
-from hippograph.retrieve.nearest import top
+from hippograph.retrieve.nearest import cosines, top
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits
 from hippograph.retrieve.seeding import Reset, Seeding
 from hippograph.store.snapshot import Snapshot
@@ -88,7 +88,7 @@ class PageRankRetriever:
 
     def _rank(self, query: str, vector: FloatArray, k: int, embedding: float) -> Ranking:
         watch = Stopwatch()
-        similarities = self.snapshot.passage_vectors @ vector
+        similarities = cosines(self.snapshot.passage_vectors, vector)
         watch.lap("dense")
         mentioned = self.entities.link(query, self.snapshot, self.embedder)
         watch.lap("link entities")

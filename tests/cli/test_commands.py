@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from hippograph.evaluation.runs import read_run
 
 COMMAND = Path(sys.executable).parent / "hippograph"
 
-PASSAGES = [
+PASSAGES: list[dict[str, Any]] = [
     {"idx": 0, "title": "Fram (ship)", "text": "The Fram was built by Colin Archer in Larvik."},
     {"idx": 1, "title": "Colin Archer", "text": "Colin Archer was born in Larvik to parents from Newburgh."},
     {"idx": 2, "title": "Newburgh", "text": "Newburgh is a royal burgh in Fife, Scotland."},

@@ -63,7 +63,7 @@ def test_values_are_those_of_trec_eval_given_the_same_order(
     with TemporaryDirectory() as folder:
         path = Path(folder) / "a.run"
         write_run(path, run)
-        written = list(ir_measures.read_trec_run(str(path)))  # type: ignore[no-untyped-call]
+        written = list(ir_measures.read_trec_run(str(path)))
     measures = {
         ir_measures.R @ k: recall(judged, run, k=k),
         ir_measures.nDCG @ k: ndcg(judged, run, k=k),

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -6,11 +8,13 @@ from hypothesis import strategies as st
 from hippograph.errors import InputError
 from hippograph.index import synonyms
 from hippograph.index.synonyms import SynonymLinker
+from hippograph.types import FloatArray
 
 
-def unit(rows):
-    vectors = np.asarray(rows, dtype=np.float32)
-    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+def unit(rows: Any) -> FloatArray:
+    vectors = np.asarray(rows, dtype=np.float64)
+    unit_vectors: FloatArray = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return unit_vectors
 
 
 def pairs(found):
@@ -41,8 +45,7 @@ def test_unusable_settings_are_refused(arguments):
 
 @given(st.integers(0, 40), st.integers(0, 2**32 - 1), st.integers(1, 4))
 def test_blocks_do_not_matter_and_all_pairs_are_found(n, seed, most):
-    vectors = unit(np.random.default_rng(seed).normal(size=(n, 3)).astype(np.float32)) if n else np.zeros((0, 3))
-    vectors = vectors.astype(np.float32)
+    vectors = unit(np.random.default_rng(seed).normal(size=(n, 3)))
     keys = [f"name {chr(97 + i % 26)}{'x' * (i // 26)}" for i in range(n)]
     linker = SynonymLinker(threshold=0.7, most=most)
     whole = linker.link(keys, vectors)
