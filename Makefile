@@ -18,13 +18,13 @@ layers: $(VENV)/.installed
 	$(BIN)/lint-imports --no-cache
 
 tests: $(VENV)/.installed
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadscope
 
 TOY := hippograph/testing/toy
 demo: $(VENV)/.installed
 	rm -rf .demo
 	$(BIN)/hippograph index $(TOY)/corpus.jsonl --index .demo/toy.hippo
-	$(BIN)/hippograph retrieve "$$(cat $(TOY)/demo_question.txt)" --index .demo/toy.hippo -k 3
+	$(BIN)/hippograph retrieve "In which town did the composer of Snow on the Orrow die?" --index .demo/toy.hippo -k 3
 	$(BIN)/hippograph evaluate $(TOY)/questions.json --index .demo/toy.hippo --retriever dense --retriever default
 	$(BIN)/hippograph status --index .demo/toy.hippo
 

@@ -44,7 +44,7 @@ class EdgeWeights:
         If a weight is negative or not finite, or `title` or `mention` is 0.
     """
 
-    title: float = 5.0
+    title: float = 8.0
     mention: float = 1.0
     popularity: float = 0.5
     relation: float = 0.5

@@ -152,7 +152,8 @@ class TripleLinker:
     Parameters
     ----------
     most
-        How many triples to look at. HippoRAG 2 takes 5 and lets a language model drop some; unfiltered, fewer are better.
+        How many triples to look at. HippoRAG 2 takes 5 and lets a language model drop some; unfiltered, fewer do
+        better.
     threshold
         Smallest cosine of a triple that is kept.
     """
