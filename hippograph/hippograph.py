@@ -177,7 +177,7 @@ class HippoGraph:
         return snapshot
 
     def status(self) -> dict[str, object]:
-        """Say what the index holds, as JSON values; `docs/status.md` explains each.
+        """Say what the index holds, as JSON values; `docs/usage.md` explains each.
 
         Raises
         ------

@@ -117,18 +117,20 @@ class Indexer:
         if not total:
             return
         results = zip(pending, self.extractor.extract(pending), strict=True)
-        while True:
+        while done < total:
             started, stop = perf_counter(), monotonic() + _SECONDS_PER_COMMIT
             finished: list[tuple[Passage, Extraction]] = []
-            with tally.model("extract"):
-                for pair in results:
-                    finished.append(pair)
-                    if monotonic() >= stop:
-                        break
-            if not finished:
-                return
-            catalog.extractions.save(name, finished)
-            catalog.usage.add("extract", name, Usage(calls=1, items=len(finished), seconds=perf_counter() - started))
+            try:
+                with tally.model("extract"):
+                    for pair in results:
+                        finished.append(pair)
+                        if monotonic() >= stop:
+                            break
+            finally:
+                # Whatever stops the extractor, what it has finished is kept.
+                catalog.extractions.save(name, finished)
+                usage = Usage(calls=1, items=len(finished), seconds=perf_counter() - started)
+                catalog.usage.add("extract", name, usage)
             tally.failures.extend(_failures(finished))
             done += len(finished)
             tally.tell("extract", done, total)

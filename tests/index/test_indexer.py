@@ -193,8 +193,9 @@ def test_failed_extractions_are_listed_and_tried_again(bench):
     assert (again.extraction["failed"], again.failures, again.published) == (0, (), True)
 
 
-def test_an_interrupted_run_is_resumed_and_nothing_is_read_twice(bench, tmp_path, monkeypatch):
-    monkeypatch.setattr("hippograph.index.indexer._SECONDS_PER_COMMIT", 0.0)
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_an_interrupted_run_is_resumed_and_nothing_is_read_twice(bench, tmp_path, monkeypatch, seconds):
+    monkeypatch.setattr("hippograph.index.indexer._SECONDS_PER_COMMIT", seconds)
     bench.extractor.breaks = frozenset({"gjoa"})
     with pytest.raises(RuntimeError, match="power"):
         bench.run(small_passages())
