@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +17,14 @@ __all__ = ["IndexOption", "JsonOption", "complain", "errors", "output", "print_j
 IndexOption = Annotated[
     Path, typer.Option("--index", help="The index directory.", envvar="HIPPOGRAPH_INDEX", show_default=False)
 ]
+_WIDTH = 120
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
 
 
 def output() -> Console:
-    """Make the console for results: stdout."""
-    return Console(file=sys.stdout, highlight=False)
+    """Make the console for results: stdout, wide enough for a table where nothing says how wide it is."""
+    width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH
+    return Console(file=sys.stdout, highlight=False, width=width)
 
 
 def errors() -> Console:

@@ -18,6 +18,8 @@ from hippograph.hippograph import HippoGraph
 
 __all__ = ["evaluate"]
 
+_DEPTH_BY_TYPE = 5
+
 
 def evaluate(
     questions: Annotated[Path, typer.Argument(help="A JSON file of questions, or a BEIR folder.", show_default=False)],
@@ -50,21 +52,27 @@ def evaluate(
 
 def _show(results: dict[str, Evaluation]) -> None:
     first = next(iter(results.values()))
-    table = Table(title=f"{first.n} questions")
-    table.add_column("retriever")
-    for depth in first.recall:
-        table.add_column(f"recall@{depth}", justify="right")
-    for depth in first.all_recall:
-        table.add_column(f"all-recall@{depth}", justify="right")
     deepest = max(first.ndcg)
-    for heading in (f"nDCG@{deepest}", "MRR", "p50 ms", "p95 ms"):
-        table.add_column(heading, justify="right")
+    console = output()
+    table = Table(
+        title=f"{first.n} questions, in per cent; R is recall, AR the share of questions with all gold", box=None
+    )
+    table.add_column("retriever", no_wrap=True)
+    headings = [f"{measure}@{depth}" for measure in ("R", "AR") for depth in first.recall]
+    for heading in (*headings, f"nDCG@{deepest}", "MRR", "p50 ms", "p95 ms"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, result in results.items():
         shares = [*result.recall.values(), *result.all_recall.values(), result.ndcg[deepest], result.mrr]
         times = [result.latency_ms["p50"], result.latency_ms["p95"]]
         table.add_row(name, *(f"{100 * share:.1f}" for share in shares), *(f"{time:.1f}" for time in times))
-    output().print(table)
+    console.print(table)
+    if not first.by_type:
+        return
+    depth = max([depth for depth in first.recall if depth <= _DEPTH_BY_TYPE], default=min(first.recall))
+    table = Table(title=f"R@{depth} by type of question", box=None)
+    table.add_column("retriever", no_wrap=True)
+    for kind, part in first.by_type.items():
+        table.add_column(f"{kind} ({part.n})", justify="right")
     for name, result in results.items():
-        for kind, part in result.by_type.items():
-            depth = max(depth for depth in part.recall if depth <= 5) if min(part.recall) <= 5 else min(part.recall)
-            output().print(f"{name}, {kind} ({part.n}): recall@{depth} {100 * part.recall[depth]:.1f}", markup=False)
+        table.add_row(name, *(f"{100 * part.recall[depth]:.1f}" for part in result.by_type.values()))
+    console.print(table)
