@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from rich.markup import escape
 from rich.table import Table
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
@@ -20,16 +21,19 @@ def status(index: IndexOption, as_json: JsonOption = False) -> None:
         print_json(found)
     else:
         table = Table(show_header=False, box=None)
-        for key, value in _flattened(found):
-            table.add_row(key, value)
+        for key, value in (*_rows(found), *_usage_rows(found["usage"])):
+            table.add_row(key, escape(value))
         output().print(table)
 
 
-def _flattened(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, str]]:
-    rows = []
+def _rows(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in values.items():
         if isinstance(value, Mapping):
-            rows.extend(_flattened(value, prefix=f"{prefix}{key} "))
-        else:
-            rows.append((f"{prefix}{key}", f"{value:,}" if isinstance(value, int) else str(value)))
-    return rows
+            yield from _rows(value, prefix=f"{prefix}{key} ")
+        elif not isinstance(value, list):
+            yield f"{prefix}{key}", f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _usage_rows(entries: object) -> Iterator[tuple[str, str]]:
+    for entry in entries if isinstance(entries, list) else []:
+        yield f"usage {entry['stage']}", f"{entry['items']:,} texts in {entry['seconds']:,.1f} s, {entry['model']}"
