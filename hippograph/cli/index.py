@@ -27,6 +27,7 @@ from hippograph.protocols import Extractor
 __all__ = ["index"]
 
 _SHOWN = 20
+_COUNTED = frozenset({"load", "extract", "embed passages", "embed entities", "embed triples"})
 
 
 def index(
@@ -83,8 +84,8 @@ class _Bars:
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total, rate="")
-        speed = self._progress.tasks[self._tasks[stage]].speed
-        rate = f"{speed:,.0f}/s" if speed else ""
+        elapsed = self._progress.tasks[self._tasks[stage]].elapsed
+        rate = f"{done / elapsed:,.0f}/s" if elapsed and done and stage in _COUNTED else ""
         self._progress.update(self._tasks[stage], completed=done, total=total, rate=rate)
 
 

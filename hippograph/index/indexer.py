@@ -30,7 +30,7 @@ from hippograph.types import Document, Extraction, FloatArray, Passage, SkippedI
 
 __all__ = ["Indexer"]
 
-_TEXTS_PER_COMMIT = 1024
+_TEXTS_PER_COMMIT = 256
 _SECONDS_PER_COMMIT = 1.0
 
 
@@ -116,6 +116,7 @@ class Indexer:
         total, done = len(pending), 0
         if not total:
             return
+        tally.tell("extract", 0, total)
         results = zip(pending, self.extractor.extract(pending), strict=True)
         while done < total:
             started, stop = perf_counter(), monotonic() + _SECONDS_PER_COMMIT
@@ -151,13 +152,13 @@ class Indexer:
         with tally.stage("embed triples"):
             triple_vectors = self._embedded(facts, "triple", "embed triples", catalog, tally)
         with tally.stage("link synonyms"):
-            tally.tell("link synonyms", 0, None)
+            tally.tell("link synonyms", len(entities.keys), None)
             synonyms = self.synonyms.link(entities.keys, entity_vectors)
         with tally.stage("assemble"):
             graph = assemble(entities, triples, synonyms, weights=self.weights)
             digest = graph_digest(graph, entities.keys, [content_digest(passage) for passage in passages])
         with tally.stage("publish"):
-            tally.tell("publish", 0, None)
+            tally.tell("publish", 1, None)
             catalog.checkpoint()
             return publish(
                 directory,
@@ -186,6 +187,8 @@ class Indexer:
         """Embed the texts that the catalog has no vectors of, save often, and return the vectors of all."""
         name = self.embedder.fingerprint
         missing = catalog.vectors.missing(name, role, texts)
+        if missing:
+            tally.tell(stage, 0, len(missing))
         for start in range(0, len(missing), _TEXTS_PER_COMMIT):
             block = missing[start : start + _TEXTS_PER_COMMIT]
             started = perf_counter()

@@ -73,9 +73,12 @@ class Tally:
     failures: list[SkippedItem] = field(default_factory=list)
     model_seconds: dict[str, float] = field(default_factory=dict)
     _all_seconds: dict[str, float] = field(default_factory=dict)
+    _without_total: dict[str, int] = field(default_factory=dict)
 
     def tell(self, stage: str, done: int, total: int | None) -> None:
         """Report progress."""
+        if total is None:
+            self._without_total[stage] = done
         if self.progress is not None:
             self.progress(stage, done, total)
 
@@ -92,9 +95,12 @@ class Tally:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Time a stage."""
+        """Time a stage; at its end, what was done is the total where none was known."""
         with _timed(self._all_seconds, name):
             yield
+        if name in self._without_total:
+            done = self._without_total.pop(name)
+            self.tell(name, done, done)
 
     @contextmanager
     def model(self, stage: str) -> Iterator[None]:
