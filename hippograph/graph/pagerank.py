@@ -1,4 +1,4 @@
-"""Personalized PageRank by power iteration: the exact walk over the whole graph.
+"""Personalized PageRank by accelerated power iteration: the exact walk over the whole graph.
 
 A walker starts at a node drawn from the reset vector `r`. At each step it follows an edge with probability `damping`,
 `d`, chosen by weight, and otherwise starts again; from a node without edges it always starts again. The mass of a node
@@ -73,6 +73,7 @@ def personalized_pagerank(
     References
     ----------
     Page, Brin, Motwani, Winograd: The PageRank Citation Ranking (1999).
+    Golub, Varga: Chebyshev semi-iterative methods, Numerische Mathematik 3 (1961), for the acceleration.
     Gutiérrez et al.: HippoRAG (NeurIPS 2024), section 2.3.
 
     Examples
@@ -145,28 +146,48 @@ def personalized_pageranks(
 def _iterate(
     graph: KnowledgeGraph, restart: DoubleArray, damping: float, tolerance: float, max_iterations: int
 ) -> list[Walk]:
-    """Run the power iteration for the columns of `restart`, each until it has converged itself."""
+    """Run the accelerated iteration for the columns of `restart`, each until it has converged itself.
+
+    The walk's matrix has real eigenvalues, from -d to d, because the graph is undirected. That is what Chebyshev's
+    weights need: the error shrinks by d / (1 + sqrt(1 - d^2)) per product instead of d, by 0.5 instead of 0.8.
+    """
     walks: dict[int, Walk] = {}
     running = np.arange(restart.shape[1])
-    dangling = np.flatnonzero(graph.degrees == 0)
-    per_degree = np.divide(1.0, graph.degrees, out=np.zeros(graph.n_nodes), where=graph.degrees > 0)[:, None]
-    mass, change = restart, np.full(len(running), np.inf)
+    per_degree = np.divide(damping, graph.degrees, out=np.zeros(graph.n_nodes), where=graph.degrees > 0)[:, None]
+    source = _sources(graph, restart, damping)
+    before, mass, weight = restart, restart, 1.0
+    change = np.full(len(running), np.inf)
     for iteration in range(1, max_iterations + 1):
-        lost = _column_sums(mass[dangling])
-        following = damping * (graph.adjacency @ (mass * per_degree)) + (1 - damping + damping * lost) * restart
+        following = graph.adjacency @ (mass * per_degree) + source
+        # Whatever the weights, a mass that one step of the walk changes by no more than this is that near its end.
         change = _column_sums(np.abs(following - mass))
-        mass, done = following, change <= tolerance
+        done = change <= tolerance
         for column in np.flatnonzero(done):
             report = WalkReport(engine="exact", iterations=iteration, residual=float(change[column]))
-            walks[int(running[column])] = Walk(mass=np.ascontiguousarray(mass[:, column]), report=report)
+            walks[int(running[column])] = Walk(mass=np.maximum(following[:, column], 0.0), report=report)
         if done.all():
             return [walks[column] for column in range(len(walks))]
         if done.any():
-            running, mass, restart, change = running[~done], mass[:, ~done], restart[:, ~done], change[~done]
+            running, change = running[~done], change[~done]
+            before, mass, following, source = (part[:, ~done] for part in (before, mass, following, source))
+        before, mass = mass, before + weight * (following - before)
+        weight = 1.0 / (1.0 - damping**2 * (0.5 if iteration == 1 else weight / 4.0))
     raise ConvergenceError(
         f"after {max_iterations} iterations the mass still changes by {change.max():.3g}, more than the tolerance "
         f"{tolerance:.3g}; allow more iterations, a larger tolerance or a smaller damping than {damping}"
     )
+
+
+def _sources(graph: KnowledgeGraph, restart: DoubleArray, damping: float) -> DoubleArray:
+    """Return what enters each node by restarting, the mass that nodes without edges send back included.
+
+    Such a node is entered by restarting alone, so its mass is in closed form: with the share `R` of the restarts that
+    go to such nodes, they hold `(1 - d) R / (1 - d R)`.
+    """
+    share = _column_sums(restart[np.flatnonzero(graph.degrees == 0)])
+    lost = (1 - damping) * share / (1 - damping * share)
+    sources: DoubleArray = (1 - damping + damping * lost) * restart
+    return sources
 
 
 def restart_distribution(graph: KnowledgeGraph, reset: ArrayLike) -> DoubleArray:

@@ -111,7 +111,7 @@ def test_no_reset_vectors_no_walks() -> None:
 
 def test_a_walk_that_does_not_converge_says_how_far_it_came() -> None:
     path = build(1, 2, [(0, 1, 1.0), (1, 2, 1.0)])
-    with pytest.raises(ConvergenceError, match=r"after 3 iterations .* changes by 1\.46"):
+    with pytest.raises(ConvergenceError, match=r"after 3 iterations .* changes by 1\.23"):
         personalized_pagerank(path, [1, 0, 0], damping=0.9, max_iterations=3)
 
 
