@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 
@@ -14,6 +16,13 @@ __all__ = ["app", "main"]
 
 USAGE, DAMAGED, FAILED, INTERRUPTED = 2, 3, 1, 130
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hippograph {version('hippograph')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     name="hippograph",
     help="Graph-based retrieval with hippocampal indexing: documents in, ranked passages out.",
@@ -24,6 +33,17 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback()
+def options(
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Graph-based retrieval with hippocampal indexing: documents in, ranked passages out."""
+
+
 app.command("index")(index.index)
 app.command("retrieve")(retrieve.retrieve)
 app.command("evaluate")(evaluate.evaluate)

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -196,3 +197,7 @@ def test_pictures_among_the_texts_are_no_failure(tmp_path):
 
 def test_help_names_every_command(tmp_path):
     assert all(name in run("--help", cwd=tmp_path).stdout for name in ("index", "retrieve", "evaluate", "status"))
+
+
+def test_the_version_is_that_of_the_package(tmp_path):
+    assert run("--version", cwd=tmp_path).stdout == f"hippograph {version('hippograph')}\n"
