@@ -8,8 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from hippograph.errors import IndexMismatchError, InputError, NoIndexError
+from hippograph.errors import DamagedIndexError, IndexMismatchError, InputError, NoIndexError
 from hippograph.index.indexer import Indexer
+from hippograph.index.loading import load
 from hippograph.index.report import IndexReport, Progress
 from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.onnx_embedder import OnnxEmbedder
@@ -19,7 +20,9 @@ from hippograph.retrieve.hybrid import HybridRetriever
 from hippograph.retrieve.lexical import BM25Retriever
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.store.catalog import Catalog
-from hippograph.store.snapshot import Snapshot, open_snapshot
+from hippograph.store.database import make_directory
+from hippograph.store.lock import LOCK, writing
+from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.types import Document, Passage, Ranking, Usage
 
 __all__ = ["RETRIEVERS", "HippoGraph"]
@@ -87,16 +90,22 @@ class HippoGraph:
         InputError
             If a source does not exist, or the directory holds something else than an index.
         IndexMismatchError
-            If the index was built with another embedder.
+            If the index was built with another embedder or extractor.
+        IndexDirectoryError
+            If another process is changing the index, or the directory cannot be written to.
         """
-        catalog = self._catalog(create=True)
-        try:
-            published = open_snapshot(self.directory).manifest
-        except NoIndexError:
-            published = None
-        report = self.indexer.index(
-            sources, catalog=catalog, directory=self.directory, published=published, progress=progress
-        )
+        load(sources)  # complains of a source that does not exist before a directory is made for it
+        self._refuse_foreign_directory()
+        make_directory(self.directory)
+        with writing(self.directory):
+            catalog = self._catalog(create=True)
+            try:
+                published = open_snapshot(self.directory).manifest
+            except NoIndexError:
+                published = None
+            report = self.indexer.index(
+                sources, catalog=catalog, directory=self.directory, published=published, progress=progress
+            )
         self.__dict__.pop("snapshot", None)
         return report
 
@@ -220,16 +229,21 @@ class HippoGraph:
 
     def _catalog(self, *, create: bool = False) -> Catalog:
         if self._open_catalog is None:
-            if create:
-                self._refuse_foreign_directory()
             self._open_catalog = Catalog.open(self.directory / _CATALOG, create=create)
         return self._open_catalog
 
     def _refuse_foreign_directory(self) -> None:
-        if self.directory.is_dir() and not (self.directory / _CATALOG).exists() and any(self.directory.iterdir()):
-            raise NoIndexError(f"{self.directory} holds other things than an index; name an empty or a new directory")
         if self.directory.exists() and not self.directory.is_dir():
             raise NoIndexError(f"{self.directory} is a file; name an empty or a new directory for the index")
+        if not self.directory.is_dir() or (self.directory / _CATALOG).exists():
+            return
+        held = {path.name for path in self.directory.iterdir()} - {LOCK}
+        if SNAPSHOTS in held:
+            raise DamagedIndexError(
+                f"{self.directory} has lost its {_CATALOG}; put it back, or delete the directory and index again"
+            )
+        if held:
+            raise NoIndexError(f"{self.directory} holds other things than an index; name an empty or a new directory")
 
 
 def _usage(stage: str, model: str, usage: Usage) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli import evaluate, index, retrieve, status
-from hippograph.cli.console import complain
+from hippograph.cli.console import complain, speak_any_script
 from hippograph.errors import HippographError, IndexDirectoryError, InputError, MissingExtraError
 
 __all__ = ["app", "main"]
@@ -52,14 +52,20 @@ app.command("status")(status.status)
 
 def main() -> None:
     """Run the command line; the entry point `hippograph`."""
+    speak_any_script()
     try:
         app()
     except HippographError as error:
         complain(str(error))
         sys.exit(_exit_code(error))
-    except KeyboardInterrupt:
-        complain("interrupted; the same command goes on where it stopped")
-        sys.exit(INTERRUPTED)
+    except OSError as error:
+        complain(f"{error.filename or 'the system'}: {error.strerror or error}; mend that and repeat the command")
+        sys.exit(FAILED)
+    except SystemExit as end:
+        # Typer has turned a KeyboardInterrupt into this.
+        if end.code == INTERRUPTED:
+            complain("interrupted; the same command goes on where it stopped")
+        raise
 
 
 def _exit_code(error: HippographError) -> int:

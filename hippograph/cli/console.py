@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-__all__ = ["IndexOption", "JsonOption", "complain", "errors", "output", "print_json"]
+__all__ = ["IndexOption", "JsonOption", "complain", "errors", "output", "print_json", "speak_any_script"]
 
 IndexOption = Annotated[
     Path, typer.Option("--index", help="The index directory.", envvar="HIPPOGRAPH_INDEX", show_default=False)
@@ -37,6 +38,14 @@ def complain(message: str) -> None:
     errors().print(f"hippograph: {message}", style="red", markup=False, soft_wrap=True)
 
 
+def speak_any_script() -> None:
+    """Write what a terminal's encoding lacks as escapes; a name in another script must not end a command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def print_json(value: Mapping[str, object]) -> None:
-    """Print one JSON value on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    """Print one JSON value on stdout; where the encoding is not Unicode, in the escapes of JSON."""
+    ascii_only = not (sys.stdout.encoding or "").lower().startswith("utf")
+    sys.stdout.write(json.dumps(value, ensure_ascii=ascii_only, indent=2) + "\n")

@@ -14,7 +14,10 @@ from hippograph.index.entities import NamedEntities, NamedTriples
 from hippograph.index.synonyms import Synonyms
 from hippograph.types import DoubleArray
 
-__all__ = ["EdgeWeights", "assemble", "graph_digest", "passage_counts"]
+__all__ = ["GRAPH_VERSION", "EdgeWeights", "assemble", "graph_digest", "passage_counts"]
+
+GRAPH_VERSION = "2"
+"""Changes whenever the same evidence would make another graph; an index made by another version is assembled anew."""
 
 
 @dataclass(frozen=True, kw_only=True)

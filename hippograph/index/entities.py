@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from hippograph.text.normalization import normalize, strip_qualifier, tokens
+from hippograph.text.function_words import is_grammar, reads_as_name
+from hippograph.text.normalization import Token, normalize, strip_qualifier, tokens
 from hippograph.types import Extraction, IntArray, Passage, Triple
 
 __all__ = ["Lexicon", "NamedEntities", "NamedTriples", "name_entities", "name_triples"]
@@ -23,6 +24,8 @@ _LONGEST_NAME = 16
 
 class Lexicon:
     """Names found in running text, whatever the case and punctuation around them.
+
+    Function words are found only where their capitals make a name of them.
 
     Parameters
     ----------
@@ -43,23 +46,29 @@ class Lexicon:
             words = key.split(" ")
             if len(words) <= _LONGEST_NAME:
                 lengths[words[0]].add(len(words))
+        self._grammar = frozenset(key for key in self._keys if is_grammar(key))
         self._lengths = {first: sorted(found, reverse=True) for first, found in lengths.items()}
 
     def find(self, text: str) -> list[str]:
         """List the names in a text from left to right, the longest at each place, without overlaps."""
-        words = [token.key for token in tokens(text)]
+        words = tokens(text)
         found = []
         at = 0
         while at < len(words):
-            step = 1
-            for length in self._lengths.get(words[at], ()):
-                name = " ".join(words[at : at + length])
-                if name in self._keys:
-                    found.append(name)
-                    step = length
-                    break
+            name, step = self._longest(text, words, at)
+            if name:
+                found.append(name)
             at += step
         return found
+
+    def _longest(self, text: str, words: Sequence[Token], at: int) -> tuple[str, int]:
+        """Return the longest name that begins at a token and its length, or no name and 1."""
+        for length in self._lengths.get(words[at].key, ()):
+            here = words[at : at + length]
+            name = " ".join(word.key for word in here)
+            if name in self._keys and (name not in self._grammar or reads_as_name(text, here)):
+                return name, length
+        return "", 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,7 +146,7 @@ def name_entities(evidence: Sequence[tuple[Passage, Extraction]]) -> NamedEntiti
         counted: Counter[str] = Counter()
         for name in extraction.entities:
             key = normalize(name)
-            if key:
+            if key and not (is_grammar(key) and name.islower()):
                 spellings[key][name.strip()] += 1
                 counted[key] += 1
         title = strip_qualifier(passage.title).strip()

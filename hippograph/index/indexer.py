@@ -14,8 +14,8 @@ from hashlib import blake2b
 from pathlib import Path
 from time import monotonic, perf_counter
 
-from hippograph.errors import IndexMismatchError
-from hippograph.index.assemble import EdgeWeights, assemble, graph_digest, passage_counts
+from hippograph.errors import IndexMismatchError, ModelError
+from hippograph.index.assemble import GRAPH_VERSION, EdgeWeights, assemble, graph_digest, passage_counts
 from hippograph.index.entities import name_entities, name_triples, triple_texts
 from hippograph.index.intake import take_in
 from hippograph.index.report import IndexReport, Progress, Tally
@@ -87,16 +87,13 @@ class Indexer:
         InputError
             If a source does not exist.
         IndexMismatchError
-            If the index was built with another embedder.
+            If the index was built with another embedder or extractor.
         """
-        if published is not None and published.embedder != self.embedder.fingerprint:
-            raise IndexMismatchError(
-                f"the index was built with the embedder {published.embedder!r}, not {self.embedder.fingerprint!r}; "
-                "use that embedder, or build a new index in another directory"
-            )
+        if published is not None:
+            self._check_built_alike(published)
         tally = Tally(progress=progress)
         with tally.stage("load"):
-            take_in(sources, chunker=self.chunker, catalog=catalog, tally=tally)
+            take_in(sources, chunker=self.chunker, catalog=catalog, directory=directory, tally=tally)
         with tally.stage("extract"):
             self._extract(catalog, tally)
         with tally.stage("compare"):
@@ -109,6 +106,17 @@ class Indexer:
             catalog.extractions.counts(self.extractor.fingerprint), generation=generation, published=not current
         )
 
+    def _check_built_alike(self, published: Manifest) -> None:
+        for part, built, given in (
+            ("embedder", published.embedder, self.embedder.fingerprint),
+            ("extractor", published.extractor, self.extractor.fingerprint),
+        ):
+            if built != given:
+                raise IndexMismatchError(
+                    f"the index was built with the {part} {built!r}, not {given!r}; use that {part}, or build a new "
+                    "index in another directory"
+                )
+
     def _extract(self, catalog: Catalog, tally: Tally) -> None:
         """Extract what has no extraction yet, and what failed before; save often."""
         name = self.extractor.fingerprint
@@ -117,7 +125,7 @@ class Indexer:
         if not total:
             return
         tally.tell("extract", 0, total)
-        results = zip(pending, self.extractor.extract(pending), strict=True)
+        results = zip(pending, self._extractions(pending), strict=True)
         while done < total:
             started, stop = perf_counter(), monotonic() + _SECONDS_PER_COMMIT
             finished: list[tuple[Passage, Extraction]] = []
@@ -135,6 +143,21 @@ class Indexer:
             tally.failures.extend(_failures(finished))
             done += len(finished)
             tally.tell("extract", done, total)
+
+    def _extractions(self, pending: Sequence[Passage]) -> Iterator[Extraction]:
+        """Yield an extraction per passage, and complain of an extractor that gives more or fewer."""
+        given = 0
+        for extraction in self.extractor.extract(pending):
+            given += 1
+            if given > len(pending):
+                break
+            yield extraction
+        if given != len(pending):
+            more = "more" if given > len(pending) else f"{given}"
+            raise ModelError(
+                f"the extractor {self.extractor.fingerprint!r} gave {more} extractions for {len(pending)} passages; "
+                "make it give one for each"
+            )
 
     def _build(self, catalog: Catalog, directory: Path, *, state: str, tally: Tally) -> int:
         """Make a graph of everything in the catalog and publish it."""
@@ -202,7 +225,7 @@ class Indexer:
     def _state(self, catalog: Catalog) -> str:
         """Condense all that a snapshot is made from, to know whether the published one is up to date."""
         state = blake2b(digest_size=16)
-        settings = (self.embedder.fingerprint, self.extractor.fingerprint, NORMALIZER_VERSION)
+        settings = (self.embedder.fingerprint, self.extractor.fingerprint, NORMALIZER_VERSION, GRAPH_VERSION)
         state.update(repr((settings, self.synonyms, self.weights)).encode())
         for passage, extraction in catalog.extractions.items(self.extractor.fingerprint):
             where = (passage.id, passage.source, passage.span, passage.page, dict(passage.metadata))
@@ -214,5 +237,6 @@ class Indexer:
 def _failures(finished: Sequence[tuple[Passage, Extraction]]) -> Iterator[SkippedItem]:
     for passage, extraction in finished:
         if extraction.status in {"failed", "invalid"}:
-            reason = f"the extraction is {extraction.status}: {extraction.error}; run the same command again to retry"
+            remedy = "run the same command again to retry" if extraction.status == "failed" else "mend the extractor"
+            reason = f"the extraction is {extraction.status}: {extraction.error}; {remedy}"
             yield SkippedItem(where=passage.id, reason=reason)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from hippograph.index.cut_documents import Source, gather
 from hippograph.index.loading import load
 from hippograph.index.report import Tally
 from hippograph.store.catalog import Catalog
@@ -21,7 +23,12 @@ _Verdict: TypeAlias = Literal["added", "replaced", "unchanged"] | SkippedItem
 
 
 def take_in(
-    sources: Sequence[str | Path | Document | Passage], *, chunker: SentenceChunker, catalog: Catalog, tally: Tally
+    sources: Sequence[Source],
+    *,
+    chunker: SentenceChunker,
+    catalog: Catalog,
+    directory: Path,
+    tally: Tally,
 ) -> None:
     """Put new and changed documents into the catalog, cut into passages.
 
@@ -33,6 +40,8 @@ def take_in(
         Cuts documents into passages.
     catalog
         Where they go.
+    directory
+        The index's directory, which the places of files are remembered relative to.
     tally
         Counts what became of them.
 
@@ -41,32 +50,60 @@ def take_in(
     InputError
         If a source does not exist.
     """
-    holdings = _Holdings(catalog)
-    moved: list[Document] = []
+    origins = _Origins(directory)
+    holdings = _Holdings(catalog, origins)
+    gathered, cut = gather(sources)
+    moved: dict[str, str] = {}
 
     def changed() -> Iterator[tuple[Document, list[Passage]]]:
-        for done, item in enumerate(load(sources), start=1):
+        for done, item in enumerate(load(gathered), start=1):
             tally.tell("load", done, None)
             if isinstance(item, SkippedItem):
                 tally.skipped.append(item)
                 continue
-            passages = chunker.chunk(item)
+            passages = cut.get(item.id) or chunker.chunk(item)
             verdict = holdings.judge(item, passages)
             tally.count(verdict)
             if verdict == "unchanged" and holdings.came_from_elsewhere(item):
-                moved.append(item)
+                moved[item.id] = item.source
             elif verdict in ("added", "replaced"):
                 yield item, passages
 
-    catalog.documents.replace_all(changed(), batch=_DOCUMENTS_PER_COMMIT)
-    for document in moved:
-        catalog.documents.set_source(document.id, document.source)
+    catalog.documents.replace_all(changed(), batch=_DOCUMENTS_PER_COMMIT, origin=origins)
+    for document, source in moved.items():
+        catalog.documents.set_source(document, source, origin=origins(source))
+
+
+class _Origins:
+    """The places that sources name: `docs/a.md` is another file in another folder, and the same by another path.
+
+    Files are remembered relative to the index, so that both may move together.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.resolve()
+        self._known: dict[str, str] = {"": ""}
+
+    def __call__(self, source: str) -> str:
+        if source not in self._known:
+            self._known[source] = self._resolved(source)
+        return self._known[source]
+
+    def _resolved(self, source: str) -> str:
+        try:
+            if not Path(source).exists():
+                return source
+            return Path(os.path.relpath(Path(source).resolve(), self._directory)).as_posix()
+        except (OSError, ValueError):
+            # A source given by hand may be any text; only files have places.
+            return source
 
 
 class _Holdings:
     """What the catalog holds of each document, and whose each passage id is."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, origins: _Origins) -> None:
+        self._origins = origins
         self._records = catalog.documents.records()
         self._owners: dict[str, str] = {}
         # Where each document was cut, condensed: another chunker makes other passages of an unchanged document.
@@ -94,9 +131,9 @@ class _Holdings:
         return "added" if record is None else "replaced"
 
     def came_from_elsewhere(self, document: Document) -> bool:
-        """Tell whether the catalog has a document of this id from another source."""
+        """Tell whether the catalog has a document of this id from another place."""
         record = self._records.get(document.id)
-        return record is not None and record.source != document.source
+        return record is not None and record.origin != self._origins(document.source)
 
 
 def _refusal(document: Document, what: str) -> SkippedItem:

@@ -15,6 +15,7 @@ __all__ = ["SynonymLinker", "Synonyms"]
 
 _NUMBER = re.compile(r"\d+")
 _BLOCK = 2048
+_PAIRS = 8192
 _ROUNDING = 1e-4
 
 
@@ -83,29 +84,33 @@ class SynonymLinker:
         vectors
             Their unit vectors, shape (E, d).
         """
-        left, right, similarity = self._candidates(vectors)
-        numbers = [tuple(_NUMBER.findall(key)) for key in keys]
-        same = np.array([numbers[a] == numbers[b] for a, b in zip(left, right, strict=True)], dtype=bool)
-        left, right, similarity = left[same], right[same], similarity[same]
+        codes: dict[tuple[str, ...], int] = {}
+        numbers = np.array([codes.setdefault(tuple(_NUMBER.findall(key)), len(codes)) for key in keys], dtype=np.int64)
+        left, right, similarity = self._candidates(vectors, numbers)
         kept = self._nearest(left, right, similarity)
         order = np.lexsort((right[kept], left[kept]))
         kept = kept[order]
         return Synonyms(left=left[kept], right=right[kept], similarities=similarity[kept])
 
-    def _candidates(self, vectors: FloatArray) -> tuple[IntArray, IntArray, DoubleArray]:
+    def _candidates(self, vectors: FloatArray, numbers: IntArray) -> tuple[IntArray, IntArray, DoubleArray]:
         lefts, rights = [], []
         for start in range(0, len(vectors), _BLOCK):
             block = vectors[start : start + _BLOCK]
             for other in range(start, len(vectors), _BLOCK):
                 rows, columns = np.nonzero(block @ vectors[other : other + _BLOCK].T >= self.threshold - _ROUNDING)
-                above = rows + start < columns + other
-                lefts.append(rows[above] + start)
-                rights.append(columns[above] + other)
+                rows, columns = rows + start, columns + other
+                # Sorted out here, not later: of n numbered names ("ticket 1", "ticket 2") all n * n pairs are alike.
+                kept = (rows < columns) & (numbers[rows] == numbers[columns])
+                lefts.append(rows[kept])
+                rights.append(columns[kept])
         if not lefts:
             return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
         left, right = np.concatenate(lefts).astype(np.int64), np.concatenate(rights).astype(np.int64)
         # The last bits of a matrix product depend on the shape of its blocks; a pair's likeness must be its own.
-        similarity = np.multiply(vectors[left], vectors[right], dtype=np.float64).sum(axis=1)
+        similarity = np.empty(len(left), np.float64)
+        for at in range(0, len(left), _PAIRS):
+            pairs = slice(at, at + _PAIRS)
+            similarity[pairs] = np.multiply(vectors[left[pairs]], vectors[right[pairs]], dtype=np.float64).sum(axis=1)
         alike = similarity >= self.threshold
         return left[alike], right[alike], similarity[alike]
 

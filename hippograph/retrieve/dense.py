@@ -38,7 +38,10 @@ class DenseRetriever:
             If `k` is below 1 or a query is blank.
         """
         check_request(queries, k)
+        watch = Stopwatch()
         vectors = self.embedder.embed(queries, role="query")
+        watch.lap("embed")
+        embedding = watch.timings["embed"] / max(1, len(queries))
         rankings = []
         for query, vector in zip(queries, vectors, strict=True):
             watch = Stopwatch()
@@ -46,5 +49,5 @@ class DenseRetriever:
             rows = top(similarities, k=k)
             found = hits(rows.tolist(), similarities[rows].tolist(), self.snapshot)
             watch.lap("rank")
-            rankings.append(Ranking(query=query, hits=found, timings=watch.timings))
+            rankings.append(Ranking(query=query, hits=found, timings={"embed": embedding} | watch.timings))
         return rankings

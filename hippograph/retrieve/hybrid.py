@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hippograph.errors import InputError
 from hippograph.protocols import Retriever
 from hippograph.retrieve.ranked import Stopwatch, check_request
 from hippograph.types import Hit, Passage, Ranking
@@ -60,6 +61,11 @@ class HybridRetriever:
     constant
         The constant of reciprocal rank fusion; 60 in the paper.
 
+    Raises
+    ------
+    InputError
+        If `depth` is below 1 or `constant` below 0.
+
     References
     ----------
     Cormack, Clarke, Buettcher, Reciprocal Rank Fusion Outperforms Condorcet (SIGIR 2009).
@@ -68,6 +74,12 @@ class HybridRetriever:
     retrievers: tuple[Retriever, ...]
     depth: int = 100
     constant: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.depth < 1:
+            raise InputError(f"depth {self.depth} fuses nothing; give 1 or more")
+        if not self.constant >= 0:
+            raise InputError(f"constant {self.constant} is not a number from 0 upwards; 60 is customary")
 
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
         """Rank passages for each query.
@@ -84,6 +96,9 @@ class HybridRetriever:
             watch = Stopwatch()
             found = fuse(several, k=k, constant=self.constant)
             watch.lap("fuse")
-            timings = {step: time for ranking in several for step, time in ranking.timings.items()} | watch.timings
+            timings: dict[str, float] = {}
+            for step, time in [item for ranking in several for item in ranking.timings.items()]:
+                timings[step] = timings.get(step, 0.0) + time
+            timings |= watch.timings
             rankings.append(Ranking(query=query, hits=found, timings=timings))
         return rankings

@@ -49,15 +49,26 @@ class BM25Retriever:
         for query in queries:
             watch = Stopwatch()
             terms = [term for term in _BETWEEN_TERMS.split(query) if term]
-            found = self.catalog.search(terms, k=k)
+            known = self._search(terms, k)
             watch.lap("search")
-            # The catalog may already hold passages that no published snapshot has yet.
-            places = [(self._row(passage), score) for passage, score in found]
-            known = [(row, score) for row, score in places if row is not None]
             ranked = hits([row for row, _ in known], [score for _, score in known], self.snapshot)
             watch.lap("rank")
             rankings.append(Ranking(query=query, hits=ranked, timings=watch.timings))
         return rankings
+
+    def _search(self, terms: Sequence[str], k: int) -> list[tuple[int, float]]:
+        """Return the rows and scores of the best passages that the snapshot has.
+
+        While an index run is under way, the catalog already holds passages that no snapshot has yet.
+        """
+        asked = k
+        while True:
+            found = self.catalog.search(terms, k=asked)
+            places = [(self._row(passage), score) for passage, score in found]
+            known = [(row, score) for row, score in places if row is not None]
+            if len(known) >= k or len(found) < asked:
+                return known[:k]
+            asked *= 2
 
     def _row(self, passage: str) -> int | None:
         ids = self.snapshot.passages.ids

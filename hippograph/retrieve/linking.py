@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hippograph.errors import InputError
 from hippograph.protocols import Embedder
 from hippograph.retrieve.nearest import nearest
 from hippograph.store.snapshot import Snapshot
+from hippograph.text.function_words import is_grammar, reads_as_name
 from hippograph.text.normalization import Token, tokens
 from hippograph.types import FloatArray, LinkedTriple
 
@@ -114,7 +116,11 @@ class EntityLinker:
             The embedder the index was built with.
         """
         words = tokens(query)
-        found = find_names([word.key for word in words], snapshot.entity_keys)
+        found = [
+            (first, last, number)
+            for first, last, number in find_names([word.key for word in words], snapshot.entity_keys)
+            if not is_grammar(snapshot.entity_keys[number]) or reads_as_name(query, words[first:last])
+        ]
         links = {number: EntityLink(entity=number, confidence=1.0, reason="mention") for _, _, number in found}
         known = {place for first, last, _ in found for place in range(first, last)}
         unknown = _capitalised_runs(query, words, known)
@@ -152,14 +158,23 @@ class TripleLinker:
     Parameters
     ----------
     most
-        How many triples to look at. HippoRAG 2 takes 5 and lets a language model drop some; unfiltered, fewer do
-        better.
+        How many triples to look at; 0 leaves them out. HippoRAG 2 takes 5 and lets a language model drop some;
+        unfiltered, fewer do better.
     threshold
         Smallest cosine of a triple that is kept.
+
+    Raises
+    ------
+    InputError
+        If `most` is below 0.
     """
 
     most: int = 3
     threshold: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.most < 0:
+            raise InputError(f"most {self.most} is below 0; 0 leaves triples out")
 
     def link(self, query_vector: FloatArray, snapshot: Snapshot) -> tuple[list[LinkedTriple], list[EntityLink]]:
         """Find the triples near a query and the entities of those that are kept.

@@ -38,13 +38,15 @@ def top(scores: NDArray[np.floating[Any]], *, k: int) -> IntArray:
     scores
         Shape (n,).
     k
-        How many; all of them if there are fewer.
+        How many; all of them if there are fewer, none if it is below 1.
 
     Examples
     --------
     >>> top(np.array([0.1, 0.7, 0.3, 0.7]), k=3).tolist()
     [1, 3, 2]
     """
+    if k < 1:
+        return np.empty(0, np.int64)
     places = np.arange(len(scores))
     if k < len(scores):
         # Everything that ties with the last place stays in, so that the cut among equals is by place too.

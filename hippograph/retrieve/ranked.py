@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from time import perf_counter
 
+import numpy as np
+
 from hippograph.errors import InputError
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import Hit
@@ -18,7 +20,7 @@ def check_request(queries: Sequence[str], k: int) -> None:
     Raises
     ------
     InputError
-        If `k` is below 1, the queries are one string, or a query is blank.
+        If `k` is no whole number from 1 up, the queries are one string, or a query is no text or blank.
 
     Examples
     --------
@@ -26,11 +28,15 @@ def check_request(queries: Sequence[str], k: int) -> None:
     Traceback (most recent call last):
     hippograph.errors.InputError: query 1 is blank: ' '; ask something
     """
+    if not isinstance(k, int | np.integer):
+        raise InputError(f"k is {k!r}; ask for a whole number of hits")
     if k < 1:
         raise InputError(f"k is {k}; ask for 1 hit or more")
     if isinstance(queries, str):
         raise InputError(f"queries is one string, {queries!r}; give a list of queries")
     for place, query in enumerate(queries):
+        if not isinstance(query, str):
+            raise InputError(f"query {place} is {query!r}, not a text; ask a question")
         if not query.strip():
             raise InputError(f"query {place} is blank: {query!r}; ask something")
 

@@ -49,6 +49,8 @@ class StringTable(Sequence[str]):
         All strings in UTF-8, end to end; shape (bytes,), uint8.
     offsets
         Where each begins and the last one ends; shape (n + 1,).
+    path
+        The file that is mapped, which errors name.
 
     Examples
     --------
@@ -57,9 +59,10 @@ class StringTable(Sequence[str]):
     (2, 'Загреб', 'Oslo', ['Oslo', 'Загреб'])
     """
 
-    def __init__(self, blob: NDArray[np.uint8], offsets: IntArray) -> None:
+    def __init__(self, blob: NDArray[np.uint8], offsets: IntArray, path: Path | None = None) -> None:
         self._blob = blob.data
         self._offsets = offsets
+        self._path = path
 
     def __len__(self) -> int:
         return len(self._offsets) - 1
@@ -74,13 +77,19 @@ class StringTable(Sequence[str]):
         row = place + len(self) if place < 0 else place
         if not 0 <= row < len(self):
             raise IndexError(f"there is no string {place}; the table has {len(self)}")
-        return str(self._blob[int(self._offsets[row]) : int(self._offsets[row + 1])], "utf-8")
+        return self._decoded(int(self._offsets[row]), int(self._offsets[row + 1]))
 
     def __iter__(self) -> Iterator[str]:
         for at in range(0, len(self), 4096):
             ends: list[int] = self._offsets[at : at + 4097].tolist()
             for start, end in pairwise(ends):
-                yield str(self._blob[start:end], "utf-8")
+                yield self._decoded(start, end)
+
+    def _decoded(self, start: int, end: int) -> str:
+        try:
+            return str(self._blob[start:end], "utf-8")
+        except UnicodeDecodeError as error:
+            raise damage(self._path or Path("a table of strings"), f"is not UTF-8 at byte {start}") from error
 
     def to_list(self) -> list[str]:
         """Return all strings, in memory."""
@@ -230,7 +239,7 @@ class Bundle:
             blob = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
         except (OSError, ValueError) as error:
             raise damage(path, f"cannot be read ({error})") from error
-        return StringTable(np.asarray(blob), offsets)
+        return StringTable(np.asarray(blob), offsets, path)
 
     def _path(self, name: str) -> Path:
         if name not in self._files:

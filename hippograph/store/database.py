@@ -65,7 +65,7 @@ class Database:
         if not path.is_file():
             if not create:
                 raise NoIndexError(_absence(path))
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(path.parent)
             _initialise(path)
         database = cls(path)
         try:
@@ -156,6 +156,21 @@ class Database:
                 "install the hippograph that made it, or index into another directory"
             )
             raise IndexMismatchError(message)
+
+
+def make_directory(directory: Path) -> None:
+    """Make the directory of an index if need be.
+
+    Raises
+    ------
+    IndexDirectoryError
+        If it cannot be made.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"the index directory {directory} cannot be made ({error.strerror}); name another place"
+        raise IndexDirectoryError(message) from error
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -31,12 +31,15 @@ class DocumentRecord:
     Parameters
     ----------
     source
-        The file it was last read from.
+        Where it was read from, as the user named it.
+    origin
+        The same place, however it is named.
     digest
         The `document_digest` of what was indexed.
     """
 
     source: str
+    origin: str
     digest: str
 
 
@@ -54,8 +57,10 @@ class Documents:
 
     def records(self) -> dict[str, DocumentRecord]:
         """Return what is known of every document, by id, in the order of the ids."""
-        rows = self._database.rows("SELECT id, source, digest FROM documents ORDER BY id")
-        return {name: DocumentRecord(source=source, digest=digest) for name, source, digest in rows}
+        rows = self._database.rows("SELECT id, source, origin, digest FROM documents ORDER BY id")
+        return {
+            name: DocumentRecord(source=source, origin=origin, digest=digest) for name, source, origin, digest in rows
+        }
 
     def replace(self, document: Document, passages: Sequence[Passage]) -> None:
         """Put in a document with its passages, in place of what was there under its id, in one transaction.
@@ -68,7 +73,13 @@ class Documents:
         """
         self.replace_all([(document, passages)])
 
-    def replace_all(self, pairs: Iterable[tuple[Document, Sequence[Passage]]], *, batch: int = 256) -> None:
+    def replace_all(
+        self,
+        pairs: Iterable[tuple[Document, Sequence[Passage]]],
+        *,
+        batch: int = 256,
+        origin: Callable[[str], str] = str,
+    ) -> None:
         """Put in many documents as `replace` does, so many in one transaction.
 
         The pairs are consumed as they are needed. When one of them fails, the batches before its own are kept, and
@@ -80,6 +91,8 @@ class Documents:
             Documents with their passages.
         batch
             Documents in a transaction, 1 or more.
+        origin
+            Tells the place that a source names; by default the source itself.
 
         Raises
         ------
@@ -93,9 +106,9 @@ class Documents:
         while block := list(islice(remaining, batch)):
             with self._database.transaction() as connection:
                 for document, passages in block:
-                    _replace(connection, document, passages)
+                    _replace(connection, document, passages, origin=origin(document.source))
 
-    def set_source(self, document_id: str, source: str) -> None:
+    def set_source(self, document_id: str, source: str, *, origin: str | None = None) -> None:
         """Note that a document, unchanged, is now read from another file.
 
         Raises
@@ -104,7 +117,8 @@ class Documents:
             If there is no such document.
         """
         with self._database.transaction() as connection:
-            changed = connection.execute("UPDATE documents SET source = ? WHERE id = ?", (_text(source), document_id))
+            values = (_text(source), _text(source if origin is None else origin), document_id)
+            changed = connection.execute("UPDATE documents SET source = ?, origin = ? WHERE id = ?", values)
             if changed.rowcount == 0:
                 raise InputError(f"there is no document {document_id!r} in the index; index it first")
 
@@ -171,9 +185,10 @@ def passage_of(row: Sequence[Any]) -> Passage:
     )
 
 
-def _replace(connection: sqlite3.Connection, document: Document, passages: Sequence[Passage]) -> None:
+def _replace(connection: sqlite3.Connection, document: Document, passages: Sequence[Passage], *, origin: str) -> None:
     values = (
         _text(document.source),
+        _text(origin),
         _text(document.title),
         document_digest(document),
         _metadata(document),
@@ -181,11 +196,12 @@ def _replace(connection: sqlite3.Connection, document: Document, passages: Seque
     )
     found = connection.execute("SELECT row FROM documents WHERE id = ?", (document.id,)).fetchone()
     if found is None:
-        statement = "INSERT INTO documents (source, title, digest, metadata, id) VALUES (?, ?, ?, ?, ?)"
+        statement = "INSERT INTO documents (source, origin, title, digest, metadata, id) VALUES (?, ?, ?, ?, ?, ?)"
         owner = connection.execute(statement, values).lastrowid
     else:
         [owner] = found
-        connection.execute("UPDATE documents SET source = ?, title = ?, digest = ?, metadata = ? WHERE id = ?", values)
+        statement = "UPDATE documents SET source = ?, origin = ?, title = ?, digest = ?, metadata = ? WHERE id = ?"
+        connection.execute(statement, values)
         old = connection.execute("SELECT row, title, text FROM passages WHERE document = ?", (owner,)).fetchall()
         for row, title, text in old:
             remove_passage(connection, row, title=title, text=text)

@@ -18,6 +18,7 @@ STATEMENTS: Final = (
         row INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
         source TEXT NOT NULL,
+        origin TEXT NOT NULL,
         title TEXT NOT NULL,
         digest TEXT NOT NULL,
         metadata TEXT NOT NULL

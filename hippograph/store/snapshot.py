@@ -25,9 +25,10 @@ from hippograph.store.publication import install
 from hippograph.store.tables import PassageTable, TripleTable, write_passages
 from hippograph.types import DoubleArray, FloatArray, IntArray, Passage
 
-__all__ = ["Counts", "Manifest", "Snapshot", "SnapshotContent", "open_snapshot", "publish"]
+__all__ = ["SNAPSHOTS", "Counts", "Manifest", "Snapshot", "SnapshotContent", "open_snapshot", "publish"]
 
-_FOLDER: Final = "snapshots"
+SNAPSHOTS: Final = "snapshots"
+"""The folder of the snapshots in an index directory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -171,7 +172,7 @@ def publish(directory: str | Path, content: SnapshotContent) -> int:
         )
         return Pointer(generation=generation, sha256=writer.write_bytes(MANIFEST, manifest.encoded()).sha256)
 
-    return install(Path(directory) / _FOLDER, write)
+    return install(Path(directory) / SNAPSHOTS, write)
 
 
 def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
@@ -193,7 +194,7 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
     DamagedIndexError
         If a file is missing, truncated or altered.
     """
-    snapshots = Path(directory) / _FOLDER
+    snapshots = Path(directory) / SNAPSHOTS
     pointer = read_pointer(snapshots)
     while True:
         try:
@@ -282,6 +283,13 @@ def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Snapshot:
     bundle = Bundle(folder, manifest.files, verify=verify)
     counts, width = manifest.counts, manifest.dimension
     names = bundle.strings("entity_names", counts.entities)
+
+    def entity_numbers(name: str, length: int, *, lowest: int) -> IntArray:
+        numbers: IntArray = bundle.array(name, np.int64, (length,))
+        if length and not (lowest <= numbers.min() and numbers.max() < counts.entities):
+            raise damage(folder / f"{name}.npy", f"names entities that do not exist; there are {counts.entities}")
+        return numbers
+
     return Snapshot(
         generation=manifest.generation,
         manifest=manifest,
@@ -290,10 +298,10 @@ def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Snapshot:
         entity_keys=bundle.strings("entity_keys", counts.entities),
         entity_names=names,
         entity_passages=bundle.array("entity_passages", np.int64, (counts.entities,)),
-        title_entities=bundle.array("title_entities", np.int64, (counts.passages,)),
+        title_entities=entity_numbers("title_entities", counts.passages, lowest=-1),
         triples=TripleTable(
-            subjects=bundle.array("triple_subjects", np.int64, (counts.triples,)),
-            objects=bundle.array("triple_objects", np.int64, (counts.triples,)),
+            subjects=entity_numbers("triple_subjects", counts.triples, lowest=0),
+            objects=entity_numbers("triple_objects", counts.triples, lowest=0),
             relations=bundle.strings("triple_relations", counts.triples),
             names=names,
         ),

@@ -6,13 +6,14 @@ import json
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, overload
 
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.store.arrays import Bundle, BundleWriter, StringTable
-from hippograph.types import IntArray, Passage, Triple
+from hippograph.store.arrays import Bundle, BundleWriter, StringTable, damage
+from hippograph.types import IntArray, Passage, Scalar, Triple
 
 __all__ = ["PassageTable", "TripleTable", "write_passages"]
 
@@ -73,8 +74,16 @@ class PassageTable(Sequence[Passage]):
             text=self.texts[place],
             span=(start, end),
             page=None if page == _NO_PAGE else page,
-            metadata=json.loads(self.metadata[place]),
+            metadata=self._metadata(place),
         )
+
+    def _metadata(self, place: int) -> dict[str, Scalar]:
+        written = self.metadata[place]
+        try:
+            metadata: dict[str, Scalar] = json.loads(written)
+        except ValueError as error:
+            raise damage(Path("passage_metadata.utf8"), f"is not JSON at passage {place}") from error
+        return metadata
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

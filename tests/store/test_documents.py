@@ -45,7 +45,9 @@ def test_the_last_document_of_each_id_is_kept_whole(pairs: list[tuple[Document, 
         records = catalog.documents.records()
         assert list(records) == sorted(last)
         for name, (whole, _) in last.items():
-            assert records[name] == DocumentRecord(source=whole.source, digest=document_digest(whole))
+            assert records[name] == DocumentRecord(
+                source=whole.source, origin=whole.source, digest=document_digest(whole)
+            )
 
 
 @settings(max_examples=20, deadline=None)
@@ -88,7 +90,9 @@ def test_the_source_can_change_alone(catalog: Catalog) -> None:
     whole, passages = document("a", "One.", "Two.", source="old.txt")
     catalog.documents.replace(whole, passages)
     catalog.documents.set_source("a", "new.txt")
-    assert catalog.documents.records()["a"] == DocumentRecord(source="new.txt", digest=document_digest(whole))
+    assert catalog.documents.records()["a"] == DocumentRecord(
+        source="new.txt", origin="new.txt", digest=document_digest(whole)
+    )
     assert [passage.source for passage in catalog.documents.passages()] == ["new.txt"] * 2
     with pytest.raises(InputError, match="'b'"):
         catalog.documents.set_source("b", "new.txt")
