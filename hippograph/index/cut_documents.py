@@ -10,7 +10,7 @@ from hippograph.errors import InputError
 from hippograph.index.formats import fault
 from hippograph.types import Document, Passage
 
-__all__ = ["Source", "gather"]
+__all__ = ["Source", "gather", "parts_of"]
 
 Source: TypeAlias = str | Path | Document | Passage
 
@@ -58,6 +58,12 @@ def gather(sources: Sequence[Source]) -> tuple[list[str | Path | Document], Mapp
         _check(document, parts)
     documents = iter([_document(document, parts) for document, parts in cut.items()])
     return [next(documents) if place is None else place for place in places], cut
+
+
+def parts_of(document: Document, cut: Mapping[str, list[Passage]]) -> list[Passage] | None:
+    """Return the parts a document came in, or None if it came whole, be it under the same id."""
+    parts = cut.get(document.id)
+    return parts if parts and document.text == _document(document.id, parts).text else None
 
 
 def _is_whole(passage: Passage) -> bool:

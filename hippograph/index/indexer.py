@@ -16,6 +16,7 @@ from time import monotonic, perf_counter
 
 from hippograph.errors import IndexMismatchError, ModelError
 from hippograph.index.assemble import GRAPH_VERSION, EdgeWeights, assemble, graph_digest, passage_counts
+from hippograph.index.cut_documents import Source
 from hippograph.index.entities import name_entities, name_triples, triple_texts
 from hippograph.index.intake import take_in
 from hippograph.index.report import IndexReport, Progress, Tally
@@ -26,7 +27,7 @@ from hippograph.store.documents import content_digest
 from hippograph.store.snapshot import Manifest, SnapshotContent, publish
 from hippograph.text.chunking import SentenceChunker
 from hippograph.text.normalization import NORMALIZER_VERSION
-from hippograph.types import Document, Extraction, FloatArray, Passage, SkippedItem, TextRole, Usage
+from hippograph.types import Extraction, FloatArray, Passage, SkippedItem, TextRole, Usage
 
 __all__ = ["Indexer"]
 
@@ -60,7 +61,7 @@ class Indexer:
 
     def index(
         self,
-        sources: Sequence[str | Path | Document | Passage],
+        sources: Sequence[Source],
         *,
         catalog: Catalog,
         directory: Path,

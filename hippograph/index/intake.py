@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from hippograph.index.cut_documents import Source, gather
+from hippograph.index.cut_documents import Source, gather, parts_of
 from hippograph.index.loading import load
 from hippograph.index.report import Tally
 from hippograph.store.catalog import Catalog
@@ -61,7 +61,7 @@ def take_in(
             if isinstance(item, SkippedItem):
                 tally.skipped.append(item)
                 continue
-            passages = cut.get(item.id) or chunker.chunk(item)
+            passages = parts_of(item, cut) or chunker.chunk(item)
             verdict = holdings.judge(item, passages)
             tally.count(verdict)
             if verdict == "unchanged" and holdings.came_from_elsewhere(item):

@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -201,3 +203,48 @@ def test_help_names_every_command(tmp_path):
 
 def test_the_version_is_that_of_the_package(tmp_path):
     assert run("--version", cwd=tmp_path).stdout == f"hippograph {version('hippograph')}\n"
+
+
+def test_interrupting_says_how_to_go_on(indexed, tmp_path):
+    rows = [
+        {"id": str(n), "title": f"Town {n}", "text": f"Town {n} lies by the river {n} in Norway."} for n in range(400)
+    ]
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    command = [str(COMMAND), "index", "rows.json", "--index", "it.hippo"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, process_group=0) as process:
+        deadline = time.monotonic() + 60
+        while not (tmp_path / "it.hippo" / "catalog.sqlite-wal").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, complaint = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "goes on where it stopped" in complaint
+    assert "Traceback" not in complaint
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_a_line(indexed):
+    with Path("/dev/full").open("w") as full:
+        command = [str(COMMAND), "status", "--index", "it.hippo", "--json"]
+        done = subprocess.run(command, cwd=indexed, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_cannot_write_a_name_ends_nothing(tmp_path):
+    (tmp_path / "passages.json").write_text(json.dumps([{"id": "ž", "title": "Žižkov", "text": "Žižkov, 北京"}]))
+    run("index", "passages.json", "--index", "it.hippo", "--extractor", "none", cwd=tmp_path)
+    for options in ([], ["--json"]):
+        environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
+        command = [str(COMMAND), "retrieve", "Žižkov", "--index", "it.hippo", *options]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert json.loads(done.stdout)["hits"][0]["title"] == "Žižkov"
+
+
+def test_another_extractor_is_refused(indexed):
+    done = run("index", "passages.json", "--index", "it.hippo", "--extractor", "none", cwd=indexed, code=3)
+    assert "another directory" in done.stderr

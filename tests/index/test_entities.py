@@ -111,3 +111,22 @@ def test_entities_do_not_depend_on_the_order_of_the_passages(contents, random):
     places = {p.id: row for row, (p, _) in enumerate(shuffled)}
     for row, (p, _) in enumerate(evidence):
         assert mentions(one, row) == mentions(other, places[p.id])
+
+
+def test_function_words_are_mentioned_only_where_they_are_written_as_names():
+    named = name_entities(
+        [
+            (passage("1", "It (novel)", "It is a novel."), done("It", "the", "The")),
+            (passage("2", "", "He read It twice, and liked it."), done()),
+            (passage("3", "", "It rained. The rain stopped."), done()),
+        ]
+    )
+    assert named.keys == ["it", "the"]
+    assert mentions(named, 1) == {"it": 1}
+    assert mentions(named, 2) == {}
+
+
+def test_long_names_are_found():
+    title = "The Strange Case of the Dog That Did Nothing in the Night"
+    named = name_entities([(passage("1", title, "x"), done()), (passage("2", "", f"I read {title} again."), done())])
+    assert list(mentions(named, 1).values()) == [1]

@@ -1,15 +1,17 @@
 """What an index run does and leaves undone: resuming, changing, failing."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from hippograph.errors import IndexMismatchError
+from hippograph.errors import DamagedIndexError, IndexDirectoryError, IndexMismatchError, InputError, ModelError
 from hippograph.hippograph import HippoGraph
 from hippograph.index.indexer import Indexer
+from hippograph.index.no_extractor import NoExtractor
 from hippograph.index.report import IndexReport
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.text.chunking import SentenceChunker
@@ -67,7 +69,7 @@ class Bench:
     def open(self) -> HippoGraph:
         return HippoGraph(self.directory, extractor=self.extractor, embedder=self.embedder)
 
-    def run(self, documents: Sequence[Document | Passage]) -> IndexReport:
+    def run(self, documents: Sequence[str | Path | Document | Passage]) -> IndexReport:
         self.extractor.read.clear()
         self.embedder.texts.clear()
         with self.open() as hippograph:
@@ -248,3 +250,80 @@ def test_nothing_to_index_makes_an_empty_index_that_finds_nothing(bench):
         for name in ("default", "dense", "bm25", "hybrid"):
             assert hippograph.retrieve("Oslo", retriever=name).hits == ()
         assert hippograph.status()["passages"] == 0
+
+
+def files(folder: Path, text: str) -> Path:
+    folder.mkdir()
+    (folder / "a.txt").write_text(text)
+    return folder
+
+
+def test_the_same_name_in_another_folder_is_another_place(bench, tmp_path, monkeypatch):
+    for name, text in (("one", "Oslo lies in Norway."), ("two", "Rome lies in Italy.")):
+        monkeypatch.chdir(files(tmp_path / name, text))
+        report = bench.run(["a.txt"])
+    [skipped] = report.skipped
+    assert "already belongs" in skipped.reason
+    with bench.open() as hippograph:
+        assert [passage.text for passage in hippograph.snapshot.passages] == ["Oslo lies in Norway."]
+
+
+def test_the_same_place_by_another_path_is_the_same(bench, tmp_path, monkeypatch):
+    folder = files(tmp_path / "one", "Oslo lies in Norway.")
+    monkeypatch.chdir(folder)
+    bench.run(["a.txt"])
+    assert bench.run([folder / "a.txt"]).published is False
+    (folder / "a.txt").write_text("Oslo is a city.")
+    report = bench.run([Path("..") / "one" / "a.txt"])
+    assert (report.replaced, report.skipped) == (1, ())
+
+
+def test_another_extractor_is_refused_with_the_remedy(bench):
+    bench.run(small_passages())
+    with (
+        HippoGraph(bench.directory, extractor=NoExtractor(), embedder=bench.embedder) as hippograph,
+        pytest.raises(IndexMismatchError, match=r"'capitals:1'.*another directory"),
+    ):
+        hippograph.index([])
+
+
+@pytest.mark.parametrize(("extra", "given"), [(-1, "5"), (1, "more")])
+def test_an_extractor_that_gives_too_few_or_too_many_is_told_so(bench, extra, given):
+    class Miscounting(CountingExtractor):
+        def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
+            for _ in range(len(passages) + extra):
+                yield Extraction(status="empty")
+
+    bench.extractor = Miscounting()
+    with pytest.raises(ModelError, match=f"{given} extractions for 6 passages"):
+        bench.run(small_passages())
+
+
+def test_a_source_that_does_not_exist_makes_no_index(bench):
+    with pytest.raises(InputError, match="nowhere"):
+        bench.run(["nowhere.txt"])
+    assert not bench.directory.exists()
+
+
+def test_a_lost_catalog_is_named(bench):
+    bench.run(small_passages())
+    (bench.directory / "catalog.sqlite").unlink()
+    with pytest.raises(DamagedIndexError, match="lost its catalog"):
+        bench.run(small_passages())
+
+
+def test_two_writers_of_one_index_do_not_meet(bench):
+    with ThreadPoolExecutor(2) as threads:
+        one, other = bench.open(), bench.open()
+        told: list[str] = []
+
+        def meet(stage: str, done: int, total: int | None) -> None:
+            if not told:
+                told.append(stage)
+                with pytest.raises(IndexDirectoryError, match="being changed"):
+                    other.index(small_passages())
+
+        threads.submit(one.index, small_passages(), progress=meet).result()
+        assert told
+        one.close()
+        other.close()

@@ -1,7 +1,10 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hippograph.errors import InputError
 from hippograph.retrieve.linking import EntityLinker, TripleLinker, find_names
+from hippograph.types import Passage
 
 
 def longest_matches(words, keys):
@@ -47,6 +50,23 @@ def test_an_unknown_spelling_is_linked_by_its_vector(small):
 
 def test_a_name_unlike_any_other_is_not_linked(small):
     assert link("What did Zyxwvut do?", small) == []
+
+
+def test_a_capital_at_the_beginning_of_a_query_is_grammar(small):
+    assert link("Archers build ships?", small, threshold=0.1) == []
+
+
+def test_a_question_word_is_not_the_name_it_may_be(small):
+    small.index([Passage(id="who", document="who", title="Who", text="A band named Who.")])
+    assert link("Who built it?", small) == []
+    assert link("What is Who?", small) == [("Who", "mention")]
+
+
+def test_triples_may_be_left_out(small):
+    (vector,) = small.indexer.embedder.embed(["Fram"], role="query")
+    assert TripleLinker(most=0).link(vector, small.snapshot) == ([], [])
+    with pytest.raises(InputError, match="-1"):
+        TripleLinker(most=-1)
 
 
 def test_triples_near_the_query_are_linked_and_the_far_ones_shown_but_dropped(small):

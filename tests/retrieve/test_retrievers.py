@@ -1,15 +1,19 @@
 """The contract that every retriever keeps, and what sets each apart."""
 
 import dataclasses
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from hippograph.errors import InputError
 from hippograph.hippograph import RETRIEVERS
+from hippograph.retrieve.hybrid import HybridRetriever, fuse
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.retrieve.seeding import Seeding
 from hippograph.testing.contracts import check_retriever
+from hippograph.text.chunking import SentenceChunker
+from hippograph.types import Document, Hit, Passage, Ranking
 
 QUERIES = ["Who built the Fram?", "北京在哪个国家？", "a boat through the Northwest Passage", "qwertz uiop"]
 
@@ -63,6 +67,44 @@ def test_every_step_is_timed(small):
 def test_bm25_finds_words_and_nothing_else(small):
     assert [hit.passage.id for hit in small.retrieve("HERRING", retriever="bm25").hits] == ["gjoa"]
     assert small.retrieve('"*) OR NEAR(', retriever="bm25").hits == ()
+
+
+def test_bm25_does_not_see_what_is_not_published_yet(small):
+    late = [Document(id=f"late {n}", text="A herring herring herring boat.") for n in range(20)]
+    small._catalog().documents.replace_all((document, SentenceChunker().chunk(document)) for document in late)
+    assert [hit.passage.id for hit in small.retrieve("herring", retriever="bm25", k=1).hits] == ["gjoa"]
+
+
+def hit(id):
+    return Hit(passage=Passage(id=id, document=id, text=id), score=1.0)
+
+
+def test_reciprocal_rank_fusion_by_hand():
+    one = Ranking(query="q", hits=(hit("a"), hit("b")))
+    other = Ranking(query="q", hits=(hit("b"), hit("c")))
+    fused = fuse([one, other], k=2, constant=1.0)
+    assert [(found.passage.id, found.score) for found in fused] == [("b", 1 / 3 + 1 / 2), ("a", 1 / 2)]
+
+
+def test_fusion_looks_deeper_than_the_hits_asked_for(small):
+    class Asked:
+        def retrieve(self, queries: Sequence[str], *, k: int) -> list[Ranking]:
+            depths.append(k)
+            return [Ranking(query=query, hits=(hit("a"),), timings={"rank": 2.0}) for query in queries]
+
+    depths: list[int] = []
+    [ranking] = HybridRetriever(retrievers=(Asked(), Asked()), depth=7).retrieve(["q"], k=2)
+    assert depths == [7, 7]
+    assert ranking.timings["rank"] == 4.0
+    for arguments in ({"depth": 0}, {"constant": -1.0}):
+        with pytest.raises(InputError):
+            HybridRetriever(retrievers=(), **arguments)
+
+
+def test_a_query_must_be_text_and_k_a_number(small):
+    for query, k in ((None, 3), ("Fram", 2.5), ("Fram", "3")):
+        with pytest.raises(InputError):
+            small.retrieve(query, k=k)
 
 
 def test_an_unknown_engine_is_refused(small):

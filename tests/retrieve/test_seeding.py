@@ -44,6 +44,15 @@ def test_a_rare_name_weighs_more_than_a_common_one(small):
     assert weights[rare] * counts[rare] == pytest.approx(weights[common] * counts[common])
 
 
+def test_an_entity_linked_through_a_triple_weighs_its_share(small):
+    number = entity(small, "Larvik")
+    stated = EntityLink(entity=number, confidence=1.0, reason="triple")
+    other = mention(entity(small, "Newburgh"))
+    seeding = Seeding(dense_share=0.0, title=0.0, rarity=0.0, triple=0.25)
+    weights = reset_of(small, [stated, other], seeding).weights
+    assert weights[number] == pytest.approx(0.25 * weights[other.entity])
+
+
 def test_sharpness_concentrates_the_dense_share(small):
     flat = reset_of(small, [], Seeding(sharpness=0.0))
     sharp = reset_of(small, [], Seeding(sharpness=5.0))
