@@ -211,7 +211,15 @@ def test_interrupting_says_how_to_go_on(indexed, tmp_path):
     ]
     (tmp_path / "rows.json").write_text(json.dumps(rows))
     command = [str(COMMAND), "index", "rows.json", "--index", "it.hippo"]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, process_group=0) as process:
+    with subprocess.Popen(
+        command,
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
+        # A job in the background of a shell ignores the interrupt, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    ) as process:
         deadline = time.monotonic() + 60
         while not (tmp_path / "it.hippo" / "catalog.sqlite-wal").exists():
             assert time.monotonic() < deadline
