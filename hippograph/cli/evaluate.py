@@ -54,9 +54,8 @@ def _show(results: dict[str, Evaluation]) -> None:
     first = next(iter(results.values()))
     deepest = max(first.ndcg)
     console = output()
-    table = Table(
-        title=f"{first.n} questions, in per cent; R is recall, AR the share of questions with all gold", box=None
-    )
+    console.print(f"{first.n} questions, in per cent; R is recall, AR the share of questions with all gold")
+    table = Table(box=None)
     table.add_column("retriever", no_wrap=True)
     headings = [f"{measure}@{depth}" for measure in ("R", "AR") for depth in first.recall]
     for heading in (*headings, f"nDCG@{deepest}", "MRR", "p50 ms", "p95 ms"):
@@ -69,7 +68,8 @@ def _show(results: dict[str, Evaluation]) -> None:
     if not first.by_type:
         return
     depth = max([depth for depth in first.recall if depth <= _DEPTH_BY_TYPE], default=min(first.recall))
-    table = Table(title=f"R@{depth} by type of question", box=None)
+    console.print(f"R@{depth} by type of question")
+    table = Table(box=None)
     table.add_column("retriever", no_wrap=True)
     for kind, part in first.by_type.items():
         table.add_column(f"{kind} ({part.n})", justify="right")
