@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final
 
 from hippograph.errors import DamagedIndexError, IndexMismatchError, InputError, NoIndexError
+from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
 from hippograph.index.loading import load
 from hippograph.index.report import IndexReport, Progress
@@ -23,7 +24,7 @@ from hippograph.store.catalog import Catalog
 from hippograph.store.database import make_directory
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
-from hippograph.types import Document, Passage, Ranking, Usage
+from hippograph.types import Ranking, Usage
 
 __all__ = ["RETRIEVERS", "HippoGraph"]
 
@@ -73,9 +74,7 @@ class HippoGraph:
         self.indexer = indexer or Indexer(extractor=extractor or SpacyExtractor(), embedder=embedder or OnnxEmbedder())
         self._open_catalog: Catalog | None = None
 
-    def index(
-        self, sources: Sequence[str | Path | Document | Passage], *, progress: Progress | None = None
-    ) -> IndexReport:
+    def index(self, sources: Sequence[Source], *, progress: Progress | None = None) -> IndexReport:
         """Bring the index up to date with sources; only what is missing is done.
 
         Parameters
@@ -88,7 +87,9 @@ class HippoGraph:
         Raises
         ------
         InputError
-            If a source does not exist, or the directory holds something else than an index.
+            If a source does not exist.
+        NoIndexError
+            If the directory is a file, or holds something else than an index.
         IndexMismatchError
             If the index was built with another embedder or extractor.
         IndexDirectoryError

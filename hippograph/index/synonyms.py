@@ -47,8 +47,8 @@ class SynonymLinker:
     Parameters
     ----------
     threshold
-        Smallest cosine of a pair, 0 to 1. HippoRAG uses 0.8 (HippoRAG, section 3); with bge-small a random sample of
-        pairs is nearly all right at 0.9 and half wrong at 0.85.
+        Smallest cosine of a pair, 0 to 1. HippoRAG uses 0.8 (HippoRAG, section 3); with bge-small a third of
+        the pairs drawn from those above 0.85 were wrong, and hardly one above 0.9 (`docs/design.md`).
     most
         Of its pairs a name keeps the nearest ones; a pair stays if either name keeps it.
 

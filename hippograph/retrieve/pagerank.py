@@ -47,7 +47,7 @@ class PageRankRetriever:
         longer walk pays.
     engine
         `exact` iterates over the whole graph to `tolerance`; `push` pushes mass locally until the order of the hits
-        is proved, at a cost that does not grow with the graph.
+        is proved (or its limits are reached, see `certified_top`), which pays above some 100,000 nodes.
     tolerance
         L1 change at which `exact` stops.
 
