@@ -1,4 +1,4 @@
-"""How a finished snapshot becomes the current one: written beside, flushed, renamed, pointed to."""
+"""How a finished snapshot becomes the current one: written beside, flushed, renamed, pointed to; and how others go."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Final
 
 from hippograph.errors import NoIndexError
 from hippograph.store.arrays import BundleWriter, sync_directory
+from hippograph.store.holds import withdraw
 from hippograph.store.manifest import POINTER, Pointer, read_pointer
 
-__all__ = ["install"]
+__all__ = ["collect", "install"]
 
 _log = logging.getLogger("hippograph.store")
 
@@ -22,7 +23,9 @@ _UNFINISHED: Final = ".unfinished-"
 
 
 def install(snapshots: Path, write: Callable[[Path, int], Pointer]) -> int:
-    """Have a snapshot written and make it the current one.
+    """Have a snapshot written, make it the current one, and remove all others that nobody holds.
+
+    Only who holds the right to write to the index may call it.
 
     Parameters
     ----------
@@ -44,10 +47,8 @@ def install(snapshots: Path, write: Callable[[Path, int], Pointer]) -> int:
     if not snapshots.is_dir():
         snapshots.mkdir(parents=True)
         sync_directory(snapshots.parent)
-    for leftover in snapshots.glob(f"{_UNFINISHED}*"):
-        _remove(leftover)
-    former = _former(snapshots)
-    generation = 1 + max([former, *_generations(snapshots)])
+    _remove_leftovers(snapshots)
+    generation = 1 + max([_current(snapshots), *_generations(snapshots)])
     unfinished = snapshots / f"{_UNFINISHED}{generation:08d}"
     unfinished.mkdir()
     try:
@@ -60,10 +61,41 @@ def install(snapshots: Path, write: Callable[[Path, int], Pointer]) -> int:
         # Frees the disk, if that is what was full.
         _remove(unfinished)
         raise
-    for number, folder in _generations(snapshots).items():
-        if number not in (generation, former):
-            _remove(folder)
+    _remove_others(snapshots, generation)
     return generation
+
+
+def collect(snapshots: Path) -> list[int]:
+    """Remove what a killed run left behind, and all snapshots but the current one that nobody holds.
+
+    Only who holds the right to write to the index may call it. Where no snapshot is current, none is removed.
+
+    Parameters
+    ----------
+    snapshots
+        The folder of the snapshots; none is as good as an empty one.
+
+    Returns
+    -------
+    The numbers of the snapshots that were removed, ascending.
+
+    Raises
+    ------
+    DamagedIndexError
+        If the pointer to the current snapshot cannot be read.
+    OSError
+        If the folder cannot be read.
+    """
+    if not snapshots.is_dir():
+        return []
+    _remove_leftovers(snapshots)
+    current = _current(snapshots)
+    if not current or not _generations(snapshots).keys() - {current}:
+        return []
+    # A run that was killed may have pointed to the current one a moment ago: no power cut may bring back the former
+    # pointer when what it points to is gone.
+    sync_directory(snapshots)
+    return _remove_others(snapshots, current)
 
 
 def _point(snapshots: Path, pointer: Pointer) -> None:
@@ -77,7 +109,8 @@ def _point(snapshots: Path, pointer: Pointer) -> None:
         _remove(folder)
 
 
-def _former(snapshots: Path) -> int:
+def _current(snapshots: Path) -> int:
+    """Return the number of the current snapshot, 0 if there is none."""
     try:
         return read_pointer(snapshots).generation
     except NoIndexError:
@@ -88,11 +121,32 @@ def _generations(snapshots: Path) -> dict[int, Path]:
     return {int(entry.name): entry for entry in snapshots.iterdir() if re.fullmatch("[0-9]{8,18}", entry.name)}
 
 
+def _remove_leftovers(snapshots: Path) -> None:
+    for leftover in snapshots.glob(f"{_UNFINISHED}*"):
+        _remove(leftover)
+
+
+def _remove_others(snapshots: Path, current: int) -> list[int]:
+    removed = []
+    for number, folder in sorted(_generations(snapshots).items()):
+        # Under this name it is removed by the next run if this one is killed.
+        away = snapshots / f"{_UNFINISHED}former-{folder.name}"
+        try:
+            if number == current or not withdraw(folder, to=away):
+                continue
+        except OSError as error:
+            _log.warning("cannot remove %s yet: %s", folder, error)
+            continue
+        removed.append(number)
+        _remove(away)
+    return removed
+
+
 def _remove(folder: Path) -> None:
     if not folder.exists():
         return
     try:
         shutil.rmtree(folder)
     except OSError as error:
-        # Windows keeps files that someone has mapped. The next publication tries again.
+        # Windows keeps files that someone has mapped. The next run tries again.
         _log.warning("cannot remove %s yet: %s", folder, error)

@@ -12,6 +12,7 @@ import numpy as np
 from hippograph.errors import DamagedIndexError, InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.store.arrays import Bundle, BundleWriter, StringTable, damage
+from hippograph.store.holds import Hold, hold
 from hippograph.store.manifest import (
     FORMAT_VERSION,
     MANIFEST,
@@ -110,6 +111,8 @@ class Snapshot:
         The distinct triples.
     passage_vectors, entity_vectors, triple_vectors
         Shapes (P, d), (E, d) and (T, d), rows of length 1.
+    hold
+        Keeps the files as long as the snapshot is referred to; None for one that has no files of its own.
     """
 
     generation: int
@@ -124,14 +127,15 @@ class Snapshot:
     passage_vectors: FloatArray
     entity_vectors: FloatArray
     triple_vectors: FloatArray
+    hold: Hold | None = None
 
 
 def publish(directory: str | Path, content: SnapshotContent) -> int:
     """Write a snapshot and make it the current one, in one step that either happens or does not.
 
     Everything is written beside the current snapshot and flushed to the disk first. A crash at any instant leaves the
-    former one current and whole. The former one stays for readers that are about to open it; older ones are removed.
-    One process publishes at a time.
+    former one current and whole. Other snapshots are removed, but for those that readers hold. One process publishes at
+    a time.
 
     Parameters
     ----------
@@ -176,7 +180,7 @@ def publish(directory: str | Path, content: SnapshotContent) -> int:
 
 
 def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
-    """Open the current snapshot of an index.
+    """Open the current snapshot of an index, and hold it: it is not removed as long as this one is referred to.
 
     Parameters
     ----------
@@ -203,7 +207,7 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
             latest = read_pointer(snapshots)
             if latest == pointer:
                 raise
-            # Not damaged: two newer ones were published since the pointer was read, and this one was removed.
+            # Not damaged: a newer one was published since the pointer was read, and this one was removed.
             pointer = latest
 
 
@@ -279,6 +283,16 @@ def _write(writer: BundleWriter, content: SnapshotContent, *, dimension: int) ->
 
 
 def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Snapshot:
+    held = hold(folder)
+    try:
+        return _read(folder, pointer, held, verify=verify)
+    except BaseException:
+        # An error that is kept must not keep the files.
+        held.release()
+        raise
+
+
+def _read(folder: Path, pointer: Pointer, held: Hold, *, verify: bool) -> Snapshot:
     manifest = read_manifest(folder, pointer)
     bundle = Bundle(folder, manifest.files, verify=verify)
     counts, width = manifest.counts, manifest.dimension
@@ -308,6 +322,7 @@ def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Snapshot:
         passage_vectors=bundle.array("passage_vectors", np.float32, (counts.passages, width)),
         entity_vectors=bundle.array("entity_vectors", np.float32, (counts.entities, width)),
         triple_vectors=bundle.array("triple_vectors", np.float32, (counts.triples, width)),
+        hold=held,
     )
 
 

@@ -7,7 +7,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import pytest
 from hippograph.errors import DamagedIndexError, NoIndexError
 from hippograph.store import arrays, snapshot
 from hippograph.store.manifest import read_pointer
+from hippograph.store.publication import collect
 from hippograph.store.snapshot import open_snapshot, publish
 from tests.store.samples import many_passages, snapshot_content
 from tests.store.test_snapshot import KEYS, assert_same
@@ -90,6 +92,10 @@ def test_a_crash_at_any_instant_leaves_a_whole_snapshot(
     assert outcomes == {("failed", 2), ("failed", 3), ("published", 3)}
 
 
+def names(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in folder.iterdir())
+
+
 def test_a_crash_at_the_first_publication_leaves_no_index(tmp_path: Path) -> None:
     for passes in (0, 1, 5, 40):
         with fault(passes=passes, lasting=True), pytest.raises(OSError, match="No space"):
@@ -107,27 +113,93 @@ def test_leftovers_of_a_killed_run_are_removed_and_nothing_else(tmp_path: Path) 
     (snapshots / "00000007").mkdir()
     (snapshots / "notes of the user").mkdir()
     assert publish(tmp_path, NEW) == 8
-    assert sorted(entry.name for entry in snapshots.iterdir()) == [
-        "00000001",
-        "00000008",
-        "CURRENT",
-        "notes of the user",
-    ]
+    assert names(snapshots) == ["00000008", "CURRENT", "notes of the user"]
 
 
-def test_the_last_two_are_kept_and_open_ones_stay_readable(tmp_path: Path) -> None:
+def test_what_is_open_stays_and_everything_else_but_the_current_one_goes(tmp_path: Path) -> None:
+    snapshots = tmp_path / "snapshots"
     publish(tmp_path, OLD)
     first = open_snapshot(tmp_path)
     for generation in range(2, 6):
         assert publish(tmp_path, NEW) == generation
-    assert sorted(entry.name for entry in (tmp_path / "snapshots").iterdir()) == ["00000004", "00000005", "CURRENT"]
-    assert_same(first, OLD)
+    assert names(snapshots) == ["00000001", "00000005", "CURRENT"]
+    again = replace(first)
+    fifth = open_snapshot(tmp_path)
+    publish(tmp_path, NEW)
+    del first
+    assert collect(snapshots) == []
+    assert names(snapshots) == ["00000001", "00000005", "00000006", "CURRENT"]
+    assert_same(again, OLD)
+    del again
+    assert collect(snapshots) == [1]
+    assert_same(fifth, NEW)
+    del fifth
+    assert collect(snapshots) == [5]
+    assert collect(snapshots) == []
+    assert names(snapshots) == ["00000006", "CURRENT"]
+
+
+def test_what_could_not_be_opened_is_not_held(tmp_path: Path) -> None:
+    publish(tmp_path, OLD)
+    (tmp_path / "snapshots" / "00000001" / "graph_indices.npy").write_bytes(b"")
+    with pytest.raises(DamagedIndexError) as kept:
+        open_snapshot(tmp_path)
+    assert publish(tmp_path, NEW) == 2
+    assert names(tmp_path / "snapshots") == ["00000002", "CURRENT"]
+    assert kept.tb is not None
+
+
+def test_collecting_removes_leftovers_and_what_was_never_pointed_to(tmp_path: Path) -> None:
+    snapshots = tmp_path / "snapshots"
+    assert collect(snapshots) == []
+    assert not snapshots.exists()
+    publish(tmp_path, OLD)
+    (snapshots / ".unfinished-00000002").mkdir()
+    (snapshots / ".unfinished-former-00000000").mkdir()
+    shutil.copytree(snapshots / "00000001", snapshots / "00000002")
+    assert collect(snapshots) == [2]
+    assert names(snapshots) == ["00000001", "CURRENT"]
+
+
+def test_nothing_is_removed_where_it_is_not_known_what_is_current(tmp_path: Path) -> None:
+    snapshots = tmp_path / "snapshots"
+    publish(tmp_path, OLD)
+    (snapshots / "CURRENT").write_bytes(b"what?")
+    with pytest.raises(DamagedIndexError, match="CURRENT"):
+        collect(snapshots)
+    (snapshots / "CURRENT").unlink()
+    assert collect(snapshots) == []
+    assert names(snapshots) == ["00000001"]
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_a_crash_while_collecting_leaves_a_whole_snapshot(tmp_path: Path, lasting: bool) -> None:
+    def prepare(directory: Path) -> None:
+        publish(directory, OLD)
+        publish(directory, NEW)
+        snapshots = directory / "snapshots"
+        (snapshots / ".unfinished-00000009").mkdir()
+        for number in (1, 4):
+            shutil.copytree(snapshots / "00000002", snapshots / f"0000000{number}")
+
+    removed = []
+    for passes in range(10):
+        directory = tmp_path / str(passes)
+        prepare(directory)
+        with fault(passes=passes, lasting=lasting) as broken, suppress(OSError):
+            removed.append(collect(directory / "snapshots"))
+        assert_same(open_snapshot(directory, verify=True), NEW)
+        collect(directory / "snapshots")
+        assert names(directory / "snapshots") == ["00000002", "CURRENT"]
+    # An empty leftover, a flush, and two folders that are renamed and deleted.
+    assert broken.calls == 6
+    assert [1, 4] in removed
+    assert len(removed) < 10
 
 
 def test_what_cannot_be_removed_is_told_and_does_not_undo_the_publication(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    publish(tmp_path, OLD)
     publish(tmp_path, OLD)
 
     def mapped(path: Path) -> None:
@@ -135,9 +207,12 @@ def test_what_cannot_be_removed_is_told_and_does_not_undo_the_publication(
 
     monkeypatch.setattr(shutil, "rmtree", mapped)
     with caplog.at_level(logging.WARNING, logger="hippograph"):
-        assert publish(tmp_path, NEW) == 3
+        assert publish(tmp_path, NEW) == 2
     assert "00000001" in caplog.text
     assert_same(open_snapshot(tmp_path), NEW)
+    monkeypatch.undo()
+    collect(tmp_path / "snapshots")
+    assert names(tmp_path / "snapshots") == ["00000002", "CURRENT"]
 
 
 def test_readers_always_find_a_whole_one_while_others_are_published(tmp_path: Path) -> None:
