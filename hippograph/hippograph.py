@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import Final
 
@@ -23,6 +23,7 @@ from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.store.catalog import Catalog
 from hippograph.store.database import make_directory
 from hippograph.store.lock import LOCK, writing
+from hippograph.store.publication import collect
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.types import Ranking, Usage
 
@@ -72,9 +73,11 @@ class HippoGraph:
     ) -> None:
         self.directory = Path(directory)
         self.indexer = indexer or Indexer(extractor=extractor or SpacyExtractor(), embedder=embedder or OnnxEmbedder())
+        self._opening = Lock()
+        self._open_snapshot: Snapshot | None = None
         self._open_catalog: Catalog | None = None
 
-    def index(self, sources: Sequence[Source], *, progress: Progress | None = None) -> IndexReport:
+    def index(self, sources: Sequence[Source], *, progress: Progress | None = None, wait: float = 0.0) -> IndexReport:
         """Bring the index up to date with sources; only what is missing is done.
 
         Parameters
@@ -83,31 +86,38 @@ class HippoGraph:
             Files, folders, `Document`s and `Passage`s.
         progress
             Is told how far each stage is.
+        wait
+            How long to wait for another process or thread that is changing the index, in seconds.
 
         Raises
         ------
         InputError
-            If a source does not exist.
+            If a source does not exist, or `wait` is negative.
         NoIndexError
             If the directory is a file, or holds something else than an index.
         IndexMismatchError
             If the index was built with another embedder or extractor.
         IndexDirectoryError
-            If another process is changing the index, or the directory cannot be written to.
+            If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
         self._refuse_foreign_directory()
         make_directory(self.directory)
-        with writing(self.directory):
+        with writing(self.directory, wait=wait):
+            collect(self.directory / SNAPSHOTS)
             catalog = self._catalog(create=True)
             try:
-                published = open_snapshot(self.directory).manifest
+                published: Snapshot | None = open_snapshot(self.directory)
             except NoIndexError:
                 published = None
-            report = self.indexer.index(
-                sources, catalog=catalog, directory=self.directory, published=published, progress=progress
-            )
-        self.__dict__.pop("snapshot", None)
+            try:
+                report = self.indexer.index(
+                    sources, catalog=catalog, directory=self.directory, published=published, progress=progress
+                )
+            finally:
+                with self._opening:
+                    self._open_snapshot = None
+            collect(self.directory / SNAPSHOTS)
         return report
 
     def retrieve(self, query: str, *, k: int = 5, retriever: str | Retriever = "default") -> Ranking:
@@ -156,15 +166,15 @@ class HippoGraph:
         if name not in RETRIEVERS:
             raise InputError(f"there is no retriever {name!r}; choose one of {', '.join(RETRIEVERS)}")
         snapshot, embedder = self.snapshot, self.indexer.embedder
-        if name == "bm25":
-            return BM25Retriever(snapshot=snapshot, catalog=self._catalog())
+        if name == "default":
+            return PageRankRetriever(snapshot=snapshot, embedder=embedder)
+        dense = DenseRetriever(snapshot=snapshot, embedder=embedder)
         if name == "dense":
-            return DenseRetriever(snapshot=snapshot, embedder=embedder)
-        if name == "hybrid":
-            return HybridRetriever(retrievers=(self.retriever("dense"), self.retriever("bm25")))
-        return PageRankRetriever(snapshot=snapshot, embedder=embedder)
+            return dense
+        lexical = BM25Retriever(snapshot=snapshot, catalog=self._catalog())
+        return lexical if name == "bm25" else HybridRetriever(retrievers=(dense, lexical))
 
-    @cached_property
+    @property
     def snapshot(self) -> Snapshot:
         """The published index: graph, vectors and passages.
 
@@ -177,14 +187,11 @@ class HippoGraph:
         DamagedIndexError
             If a file is missing, truncated or altered.
         """
-        snapshot = open_snapshot(self.directory)
-        built, given = snapshot.manifest.embedder, self.indexer.embedder.fingerprint
-        if built != given:
-            raise IndexMismatchError(
-                f"the index {self.directory} was built with the embedder {built!r}, not {given!r}; "
-                "use that embedder, or build a new index in another directory"
-            )
-        return snapshot
+        # Who opens it and who publishes the next take turns, so that no former one is kept after the publication.
+        with self._opening:
+            if self._open_snapshot is None:
+                self._open_snapshot = self._opened()
+            return self._open_snapshot
 
     def status(self) -> dict[str, object]:
         """Say what the index holds, as JSON values; `docs/usage.md` explains each.
@@ -215,10 +222,11 @@ class HippoGraph:
 
     def close(self) -> None:
         """Close the files; the object may be used again."""
-        self.__dict__.pop("snapshot", None)
-        if self._open_catalog is not None:
-            self._open_catalog.close()
-            self._open_catalog = None
+        with self._opening:
+            self._open_snapshot = None
+            if self._open_catalog is not None:
+                self._open_catalog.close()
+                self._open_catalog = None
 
     def __enter__(self) -> HippoGraph:
         return self
@@ -228,17 +236,31 @@ class HippoGraph:
     ) -> None:
         self.close()
 
+    def _opened(self) -> Snapshot:
+        snapshot = open_snapshot(self.directory)
+        built, given = snapshot.manifest.embedder, self.indexer.embedder.fingerprint
+        if built != given:
+            raise IndexMismatchError(
+                f"the index {self.directory} was built with the embedder {built!r}, not {given!r}; "
+                "use that embedder, or build a new index in another directory"
+            )
+        return snapshot
+
     def _catalog(self, *, create: bool = False) -> Catalog:
-        if self._open_catalog is None:
-            self._open_catalog = Catalog.open(self.directory / _CATALOG, create=create)
-        return self._open_catalog
+        with self._opening:
+            if self._open_catalog is None:
+                self._open_catalog = Catalog.open(self.directory / _CATALOG, create=create)
+            return self._open_catalog
 
     def _refuse_foreign_directory(self) -> None:
         if self.directory.exists() and not self.directory.is_dir():
             raise NoIndexError(f"{self.directory} is a file; name an empty or a new directory for the index")
-        if not self.directory.is_dir() or (self.directory / _CATALOG).exists():
+        if not self.directory.is_dir():
             return
         held = {path.name for path in self.directory.iterdir()} - {LOCK}
+        # Looked for last: another process may be making the index just now, and that file is the first it makes.
+        if (self.directory / _CATALOG).exists():
+            return
         if SNAPSHOTS in held:
             raise DamagedIndexError(
                 f"{self.directory} has lost its {_CATALOG}; put it back, or delete the directory and index again"

@@ -36,11 +36,12 @@ def index(
     ],
     index: IndexOption,
     extractor: Annotated[str, typer.Option(help="spacy, or none: titles alone.")] = "spacy",
+    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process changes the index.")] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Bring an index up to date with sources. Only what is missing is done: repeat an interrupted run to resume it."""
     with HippoGraph(index, extractor=_extractor(extractor)) as hippograph, _Bars() as bars:
-        report = hippograph.index(sources, progress=bars)
+        report = hippograph.index(sources, progress=bars, wait=wait)
     if as_json:
         print_json(_as_json(report))
     else:
