@@ -117,6 +117,7 @@ class HippoGraph:
             finally:
                 with self._opening:
                     self._open_snapshot = None
+            published = None  # nor does this run hold the former one any more
             collect(self.directory / SNAPSHOTS)
         return report
 
