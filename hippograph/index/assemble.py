@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -10,13 +9,16 @@ import numpy as np
 
 from hippograph.errors import InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
-from hippograph.index.entities import NamedEntities, NamedTriples
+from hippograph.index.facts import Facts, Triples
+from hippograph.index.naming import Mentions
 from hippograph.index.synonyms import Synonyms
-from hippograph.types import DoubleArray
+from hippograph.store.arrays import StringTable
+from hippograph.store.ragged import places_of
+from hippograph.types import IntArray
 
 __all__ = ["GRAPH_VERSION", "EdgeWeights", "assemble", "graph_digest", "passage_counts"]
 
-GRAPH_VERSION = "2"
+GRAPH_VERSION = "3"
 """Changes whenever the same evidence would make another graph; an index made by another version is assembled anew."""
 
 
@@ -62,36 +64,45 @@ class EdgeWeights:
             raise InputError("edge weights title and mention must be above 0, or passages fall out of the graph")
 
 
-def passage_counts(entities: NamedEntities) -> DoubleArray:
+def passage_counts(mentions: Mentions, *, n_entities: int) -> IntArray:
     """Count the passages that mention each entity, shape (E,)."""
-    return np.bincount(entities.mention_entities, minlength=len(entities.keys)).astype(np.float64)
+    return np.bincount(mentions.entities, minlength=n_entities).astype(np.int64)
 
 
 def assemble(
-    entities: NamedEntities, triples: NamedTriples, synonyms: Synonyms, *, weights: EdgeWeights
+    mentions: Mentions,
+    title_entities: IntArray,
+    facts: Facts,
+    triples: Triples,
+    synonyms: Synonyms,
+    *,
+    n_entities: int,
+    weights: EdgeWeights,
 ) -> KnowledgeGraph:
     """Join entities and passages into a graph.
 
     Parameters
     ----------
-    entities, triples, synonyms
+    mentions, title_entities, facts, triples, synonyms
         The evidence, whose numbers agree.
+    n_entities
+        How many entities there are, E.
     weights
         How strong each kind of edge is.
 
     Returns
     -------
-    The graph: entity nodes 0..E-1 in the order of `entities`, then one node per passage.
+    The graph: entity nodes 0..E-1 in the order of their keys, then one node per passage.
     """
-    n_entities, n_passages = len(entities.keys), len(entities.title_entities)
-    rarity = np.maximum(passage_counts(entities), 1.0) ** -weights.popularity
-    ends, passages = entities.mention_entities, entities.mention_passages
-    about = entities.title_entities[passages] == ends
+    rarity = np.maximum(passage_counts(mentions, n_entities=n_entities), 1.0) ** -weights.popularity
+    passages = np.repeat(np.arange(len(title_entities)), np.diff(mentions.indptr))
+    ends = mentions.entities
+    about = title_entities[passages] == ends
     mention = np.where(about, weights.title, weights.mention * rarity[ends])
     rows, columns, strengths = [ends], [passages + n_entities], [mention]
     if weights.relation:
-        stated = triples.evidence_triples
-        subjects, objects = triples.subjects[stated], triples.objects[stated]
+        stated = np.bincount(facts.numbers, minlength=len(facts.facts))[triples.facts]
+        subjects, objects = np.repeat(triples.subjects, stated), np.repeat(triples.objects, stated)
         rows.append(subjects)
         columns.append(objects)
         strengths.append(weights.relation * np.sqrt(rarity[subjects] * rarity[objects]))
@@ -104,37 +115,38 @@ def assemble(
         np.concatenate(columns),
         np.concatenate(strengths),
         n_entities=n_entities,
-        n_passages=n_passages,
+        n_passages=len(title_entities),
     )
 
 
-def graph_digest(graph: KnowledgeGraph, keys: Sequence[str], contents: Sequence[str]) -> str:
-    """Condense what a graph contains, whatever the numbers of its nodes.
+def graph_digest(
+    graph: KnowledgeGraph, keys: StringTable, contents: np.ndarray[tuple[int, int], np.dtype[np.uint8]]
+) -> str:
+    """Condense what a graph contains, whatever the ids of its passages.
 
     Parameters
     ----------
     graph
-        The graph.
+        The graph. Its passages have edges to entities only, and those that say the same have the same edges.
     keys
-        The entities' normalised names, length E.
+        The entities' normalised names, ascending; length E.
     contents
-        A digest of each passage's title and text, length P: passages count by what they say, not by their ids.
+        A digest of each passage's title and text, shape (P, 16): passages count by what they say, not by their ids.
 
     Returns
     -------
     32 hexadecimal digits: equal for two graphs with the same entities, passages and edges.
     """
-    labels = np.array([f"e{key}" for key in keys] + [f"p{content}" for content in contents], dtype=object)
-    distinct, ranks = np.unique(labels, return_inverse=True)
-    rows = np.repeat(np.arange(graph.n_nodes), np.diff(graph.indptr))
-    ends, others = ranks[rows].astype(np.int64), ranks[graph.indices].astype(np.int64)
-    order = np.lexsort((graph.weights, others, ends))
+    order = np.lexsort(contents.T[::-1])
     state = blake2b(digest_size=16)
-    for label in distinct:
-        name = label.encode()
-        state.update(len(name).to_bytes(8, "little") + name)
-    # Two passages may say the same, so the number of nodes behind each label counts too.
-    state.update(np.bincount(ranks, minlength=len(distinct)).astype("<i8").tobytes())
-    for part in (ends[order].astype("<i8"), others[order].astype("<i8"), graph.weights[order].astype("<f8")):
+    for part in (np.array([len(keys), len(contents)]), keys.offsets, keys.blob, contents[order]):
+        state.update(np.ascontiguousarray(part).tobytes())
+    rows = np.concatenate([np.arange(len(keys)), len(keys) + order])
+    indptr, places = places_of(graph.indptr, rows)
+    neighbours, weights = graph.indices[places].astype(np.int64), graph.weights[places]
+    # From an entity's side, a passage is its number, which comes of its id; the passage's side tells the same.
+    among = neighbours < len(keys)
+    owners = np.repeat(np.arange(len(rows)), np.diff(indptr))
+    for part in (owners[among], neighbours[among], weights[among].astype(np.float64)):
         state.update(part.tobytes())
     return state.hexdigest()

@@ -2,32 +2,34 @@
 
 load -> chunk -> extract -> name entities -> embed -> link synonyms -> assemble -> publish. Every finished piece of work
 is committed to the catalog at once, so an interrupted run is resumed by running it again, and work done once is never
-repeated.
+repeated. What is published is the current snapshot revised by what has changed in the catalog since.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 from pathlib import Path
 from time import monotonic, perf_counter
 
+import numpy as np
+
 from hippograph.errors import IndexMismatchError, ModelError
-from hippograph.index.assemble import GRAPH_VERSION, EdgeWeights, assemble, graph_digest, passage_counts
+from hippograph.index.assemble import EdgeWeights
 from hippograph.index.cut_documents import Source
-from hippograph.index.entities import name_entities, name_triples, triple_texts
+from hippograph.index.draft import Addition, draft
 from hippograph.index.intake import take_in
 from hippograph.index.report import IndexReport, Progress, Tally
+from hippograph.index.revision import GraphSettings, NewVectors, complete, restrict, state_of
 from hippograph.index.synonyms import SynonymLinker
 from hippograph.protocols import Embedder, Extractor
+from hippograph.store.arrays import StringTable
 from hippograph.store.catalog import Catalog
-from hippograph.store.documents import content_digest
-from hippograph.store.snapshot import Manifest, SnapshotContent, publish
+from hippograph.store.evidence import STAMP_BYTES
+from hippograph.store.snapshot import Manifest, Snapshot, open_snapshot, publish
 from hippograph.text.chunking import SentenceChunker
 from hippograph.text.normalization import NORMALIZER_VERSION
-from hippograph.types import Extraction, FloatArray, Passage, SkippedItem, TextRole, Usage
+from hippograph.types import Extraction, FloatArray, IntArray, Passage, SkippedItem, TextRole, Usage
 
 __all__ = ["Indexer"]
 
@@ -59,13 +61,18 @@ class Indexer:
     synonyms: SynonymLinker = field(default_factory=SynonymLinker)
     weights: EdgeWeights = field(default_factory=EdgeWeights)
 
+    @property
+    def settings(self) -> GraphSettings:
+        """How the graph is made of the evidence."""
+        return GraphSettings(synonyms=self.synonyms, weights=self.weights)
+
     def index(
         self,
         sources: Sequence[Source],
         *,
         catalog: Catalog,
         directory: Path,
-        published: Manifest | None = None,
+        published: Snapshot | None = None,
         progress: Progress | None = None,
     ) -> IndexReport:
         """Bring an index up to date with sources, and publish it if anything changed.
@@ -79,7 +86,7 @@ class Indexer:
         directory
             The index's directory, in which snapshots are published.
         published
-            What the current snapshot says of itself; None if there is none.
+            The current snapshot; None if there is none.
         progress
             Is told how far each stage is.
 
@@ -89,23 +96,69 @@ class Indexer:
             If a source does not exist.
         IndexMismatchError
             If the index was built with another embedder or extractor.
+        DamagedIndexError
+            If a file of the current snapshot has been altered.
         """
         if published is not None:
-            self._check_built_alike(published)
+            self._check_built_alike(published.manifest)
         tally = Tally(progress=progress)
         with tally.stage("load"):
             take_in(sources, chunker=self.chunker, catalog=catalog, directory=directory, tally=tally)
         with tally.stage("extract"):
             self._extract(catalog, tally)
-        with tally.stage("compare"):
-            state = self._state(catalog)
-        current = published is not None and published.state == state
-        generation = published.generation if published is not None and current else 0
-        if not current:
-            generation = self._build(catalog, directory, state=state, tally=tally)
+        generation, changed = self._bring_up_to_date(catalog, directory, published, tally)
         return tally.report(
-            catalog.extractions.counts(self.extractor.fingerprint), generation=generation, published=not current
+            catalog.extractions.counts(self.extractor.fingerprint), generation=generation, published=changed
         )
+
+    def publish_removals(self, *, catalog: Catalog, directory: Path, published: Snapshot) -> int:
+        """Publish the current snapshot without the documents that the catalog has lost; no model is called.
+
+        What else is new in the catalog waits for the next `index`.
+
+        Parameters
+        ----------
+        catalog
+            The index's catalog.
+        directory
+            The index's directory.
+        published
+            The current snapshot.
+
+        Returns
+        -------
+        The published generation.
+
+        Raises
+        ------
+        IndexMismatchError
+            If the graph was made with other settings.
+        DamagedIndexError
+            If a file of the current snapshot has been altered.
+        """
+        self.check_settings(published.manifest)
+        held = {fact.id for fact in catalog.documents.facts()}
+        kept = [row for row, document in enumerate(published.passages.documents) if document in held]
+        if len(kept) == len(published.passages):
+            return published.generation
+        base = open_snapshot(directory, verify=True)
+        rest = restrict(base, np.array(kept, dtype=np.int64), settings=self.settings)
+        catalog.checkpoint()
+        return publish(directory, rest)
+
+    def check_settings(self, published: Manifest) -> None:
+        """Refuse to derive anything from a snapshot whose graph was made in another way.
+
+        Raises
+        ------
+        IndexMismatchError
+            If it was.
+        """
+        if (published.settings, published.normalizer) != (self.settings.digest, NORMALIZER_VERSION):
+            raise IndexMismatchError(
+                "the graph was made with other settings, or by another version of hippograph, than are in use now; "
+                "run `hippograph index` to make it anew, or use the same settings"
+            )
 
     def _check_built_alike(self, published: Manifest) -> None:
         for part, built, given in (
@@ -160,52 +213,54 @@ class Indexer:
                 "make it give one for each"
             )
 
-    def _build(self, catalog: Catalog, directory: Path, *, state: str, tally: Tally) -> int:
-        """Make a graph of everything in the catalog and publish it."""
-        evidence = list(catalog.extractions.items(self.extractor.fingerprint))
-        passages = [passage for passage, _ in evidence]
+    def _bring_up_to_date(
+        self, catalog: Catalog, directory: Path, published: Snapshot | None, tally: Tally
+    ) -> tuple[int, bool]:
+        """Publish what the catalog holds; return the generation, and whether it is a new one."""
+        with tally.stage("compare"):
+            held = list(catalog.extractions.stamps(self.extractor.fingerprint))
+            stamps = np.frombuffer(b"".join(stamp for _, stamp in held), dtype=np.uint8).reshape(-1, STAMP_BYTES)
+            state = state_of(self.settings, StringTable.of(name for name, _ in held), stamps)
+            if published is not None and published.manifest.state == state:
+                return published.generation, False
+            base = self._base(directory, published)
+            kept, changed = _compare(base, held)
         with tally.stage("name entities"):
-            entities = name_entities(evidence)
-            triples = name_triples(evidence, entities)
-            facts = triple_texts(triples, entities.names)
+            tally.tell("name entities", len(changed), None)
+            items = catalog.extractions.items_of(self.extractor.fingerprint, list(changed))
+            added = [
+                Addition(passage=passage, extraction=extraction, stamp=changed[passage.id])
+                for passage, extraction in items
+            ]
+            revised = draft(base, kept, added)
         with tally.stage("embed passages"):
-            headed = [passage.headed_text for passage in passages]
-            passage_vectors = self._embedded(headed, "passage", "embed passages", catalog, tally)
+            passages = self._embedded(revised.passage_texts, "passage", "embed passages", catalog, tally)
         with tally.stage("embed entities"):
-            entity_vectors = self._embedded(entities.names, "entity", "embed entities", catalog, tally)
+            entities = self._embedded(revised.entity_texts, "entity", "embed entities", catalog, tally)
         with tally.stage("embed triples"):
-            triple_vectors = self._embedded(facts, "triple", "embed triples", catalog, tally)
-        with tally.stage("link synonyms"):
-            tally.tell("link synonyms", len(entities.keys), None)
-            synonyms = self.synonyms.link(entities.keys, entity_vectors)
-        with tally.stage("assemble"):
-            graph = assemble(entities, triples, synonyms, weights=self.weights)
-            digest = graph_digest(graph, entities.keys, [content_digest(passage) for passage in passages])
+            triples = self._embedded(revised.triple_texts, "triple", "embed triples", catalog, tally)
+        with tally.stage("link and assemble"):
+            tally.tell("link and assemble", len(revised.names.keys), None)
+            content = complete(
+                revised,
+                NewVectors(passages=passages, entities=entities, triples=triples),
+                embedder=self.embedder.fingerprint,
+                extractor=self.extractor.fingerprint,
+                settings=self.settings,
+            )
         with tally.stage("publish"):
             tally.tell("publish", 1, None)
             catalog.checkpoint()
-            return publish(
-                directory,
-                SnapshotContent(
-                    embedder=self.embedder.fingerprint,
-                    extractor=self.extractor.fingerprint,
-                    normalizer=NORMALIZER_VERSION,
-                    state=state,
-                    graph_digest=digest,
-                    graph=graph,
-                    passages=passages,
-                    entity_keys=entities.keys,
-                    entity_names=entities.names,
-                    entity_passages=passage_counts(entities),
-                    title_entities=entities.title_entities,
-                    triple_subjects=triples.subjects,
-                    triple_objects=triples.objects,
-                    triple_relations=triples.relations,
-                    passage_vectors=passage_vectors,
-                    entity_vectors=entity_vectors,
-                    triple_vectors=triple_vectors,
-                ),
-            )
+            return publish(directory, content), True
+
+    def _base(self, directory: Path, published: Snapshot | None) -> Snapshot:
+        """Return what to start from: the current snapshot, checked whole, if its graph was made in the same way."""
+        if published is None:
+            return Snapshot.empty()
+        built = published.manifest
+        same = (built.settings, built.normalizer) == (self.settings.digest, NORMALIZER_VERSION)
+        models = (built.embedder, built.extractor) == (self.embedder.fingerprint, self.extractor.fingerprint)
+        return open_snapshot(directory, verify=True) if same and models else Snapshot.empty()
 
     def _embedded(self, texts: Sequence[str], role: TextRole, stage: str, catalog: Catalog, tally: Tally) -> FloatArray:
         """Embed the texts that the catalog has no vectors of, save often, and return the vectors of all."""
@@ -223,16 +278,19 @@ class Indexer:
             tally.tell(stage, start + len(block), len(missing))
         return catalog.vectors.load(name, role, texts)
 
-    def _state(self, catalog: Catalog) -> str:
-        """Condense all that a snapshot is made from, to know whether the published one is up to date."""
-        state = blake2b(digest_size=16)
-        settings = (self.embedder.fingerprint, self.extractor.fingerprint, NORMALIZER_VERSION, GRAPH_VERSION)
-        state.update(repr((settings, self.synonyms, self.weights)).encode())
-        for passage, extraction in catalog.extractions.items(self.extractor.fingerprint):
-            where = (passage.id, passage.source, passage.span, passage.page, dict(passage.metadata))
-            what = (content_digest(passage), extraction.status, extraction.entities, extraction.triples)
-            state.update(json.dumps([where, what], sort_keys=True).encode() + b"\n")
-        return state.hexdigest()
+
+def _compare(base: Snapshot, held: Sequence[tuple[str, bytes]]) -> tuple[IntArray, dict[str, bytes]]:
+    """Tell which rows of a snapshot are as the catalog has them, and what else the catalog has."""
+    rows = {name: row for row, name in enumerate(base.passages.ids)}
+    stamps = base.evidence.stamps.tobytes()
+    kept, changed = [], {}
+    for name, stamp in held:
+        row = rows.get(name)
+        if row is not None and stamps[row * STAMP_BYTES : (row + 1) * STAMP_BYTES] == stamp:
+            kept.append(row)
+        else:
+            changed[name] = stamp
+    return np.array(kept, dtype=np.int64), changed
 
 
 def _failures(finished: Sequence[tuple[Passage, Extraction]]) -> Iterator[SkippedItem]:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hippograph.errors import InputError
+from hippograph.store.arrays import StringTable
+from hippograph.store.ragged import indptr_of
 from hippograph.types import DoubleArray, FloatArray, IntArray
 
-__all__ = ["SynonymLinker", "Synonyms"]
+__all__ = ["NearNames", "SynonymLinker", "Synonyms"]
 
 _NUMBER = re.compile(r"\d+")
 _BLOCK = 2048
 _PAIRS = 8192
+_HELD = 1 << 21
 _ROUNDING = 1e-4
 
 
@@ -36,13 +40,42 @@ class Synonyms:
     similarities: DoubleArray
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NearNames:
+    """The most alike names of each name.
+
+    Parameters
+    ----------
+    indptr, entities, cosines
+        Numbers of the alike names and their cosines, nearest first, equal ones in ascending order; ragged, E lists.
+    counts
+        How many names are alike to each, be they in its list or not; shape (E,).
+    """
+
+    indptr: IntArray
+    entities: IntArray
+    cosines: DoubleArray
+    counts: IntArray
+
+    @classmethod
+    def none(cls) -> NearNames:
+        """Make the lists of no names."""
+        nothing = np.empty(0, dtype=np.int64)
+        return cls(indptr=indptr_of(nothing), entities=nothing, cosines=np.empty(0), counts=nothing)
+
+    @property
+    def owners(self) -> IntArray:
+        """The name whose list each element is in; shape of `entities`."""
+        return np.repeat(np.arange(len(self.counts)), np.diff(self.indptr))
+
+
 @dataclass(frozen=True, kw_only=True)
 class SynonymLinker:
     """Links names whose vectors are alike.
 
-    The comparison is exhaustive, half of the E x E matrix in blocks, so the result is exact and depends on nothing but
-    the names and vectors. Names that differ in a number ("Apollo 11", "Apollo 12") are never synonyms, however
-    alike their vectors.
+    The comparison is exhaustive, in blocks, so the result is exact and depends on nothing but the names and vectors;
+    names that were compared before are compared with new ones only. Names that differ in a number ("Apollo 11",
+    "Apollo 12") are never synonyms, however alike their vectors.
 
     Parameters
     ----------
@@ -84,40 +117,183 @@ class SynonymLinker:
         vectors
             Their unit vectors, shape (E, d).
         """
-        codes: dict[tuple[str, ...], int] = {}
-        numbers = np.array([codes.setdefault(tuple(_NUMBER.findall(key)), len(codes)) for key in keys], dtype=np.int64)
-        left, right, similarity = self._candidates(vectors, numbers)
-        kept = self._nearest(left, right, similarity)
-        order = np.lexsort((right[kept], left[kept]))
-        kept = kept[order]
-        return Synonyms(left=left[kept], right=right[kept], similarities=similarity[kept])
+        return self.pairs(self.near(keys, vectors))
 
-    def _candidates(self, vectors: FloatArray, numbers: IntArray) -> tuple[IntArray, IntArray, DoubleArray]:
-        lefts, rights = [], []
-        for start in range(0, len(vectors), _BLOCK):
-            block = vectors[start : start + _BLOCK]
-            for other in range(start, len(vectors), _BLOCK):
-                rows, columns = np.nonzero(block @ vectors[other : other + _BLOCK].T >= self.threshold - _ROUNDING)
-                rows, columns = rows + start, columns + other
+    def near(
+        self,
+        keys: Sequence[str],
+        vectors: FloatArray,
+        *,
+        former: NearNames | None = None,
+        former_keys: Sequence[str] = (),
+        former_vectors: FloatArray | None = None,
+        origins: IntArray | None = None,
+    ) -> NearNames:
+        """Find the most alike names of each name.
+
+        Parameters
+        ----------
+        keys, vectors
+            The names, length E, and their unit vectors, shape (E, d).
+        former, former_keys, former_vectors
+            What was found among other names before, by the same settings, and those names; nothing by default.
+        origins
+            The number each name had before, -1 for a new one, ascending but for these; shape (E,).
+
+        Returns
+        -------
+        The lists; the same, bit for bit, whatever was known before.
+        """
+        if former is None or origins is None or former_vectors is None:
+            former, origins = NearNames.none(), np.full(len(keys), -1, dtype=np.int64)
+            former_vectors = vectors[:0]
+        codes = _number_codes(keys)
+        lists = _Lists(len(keys), most=self.most)
+        numbers = np.full(len(former.counts), -1, dtype=np.int64)
+        numbers[origins[origins >= 0]] = np.flatnonzero(origins >= 0)
+        lists.counts[numbers[numbers >= 0]] = former.counts[numbers >= 0]
+        self._forget(
+            former, former_keys, former_vectors, gone=np.flatnonzero(numbers < 0), numbers=numbers, lists=lists
+        )
+        owners, others = numbers[former.owners], numbers[former.entities]
+        kept = (owners >= 0) & (others >= 0)
+        known = np.bincount(owners[kept], minlength=len(keys))
+        # A list that lost a name it was cut off behind does not know who comes next.
+        cut_off = np.flatnonzero((known < lists.counts) & (known < self.most) & (origins >= 0))
+        kept &= ~np.isin(owners, cut_off)
+        lists.hold(owners[kept], others[kept], former.cosines[kept])
+        everyone = np.arange(len(keys))
+        for one, other, cosine in self._alike(vectors, codes, rows=cut_off, others=everyone[origins >= 0]):
+            lists.hold(one, other, cosine)
+        fresh = np.flatnonzero(origins < 0)
+        for one, other, cosine in self._alike(
+            vectors, codes, rows=fresh, others=everyone, half=len(fresh) == len(keys)
+        ):
+            # Two new names meet twice.
+            once = (origins[other] >= 0) | (one < other)
+            one, other, cosine = one[once], other[once], cosine[once]
+            lists.add(np.concatenate([one, other]), np.concatenate([other, one]), np.tile(cosine, 2))
+        return lists.finished()
+
+    def pairs(self, near: NearNames) -> Synonyms:
+        """Make pairs of lists: two names are synonyms if either has the other in its list."""
+        owners = near.owners
+        left, right = np.minimum(owners, near.entities), np.maximum(owners, near.entities)
+        distinct, first = np.unique(left * max(1, len(near.counts)) + right, return_index=True)
+        del distinct
+        return Synonyms(left=left[first], right=right[first], similarities=near.cosines[first])
+
+    def _forget(
+        self,
+        former: NearNames,
+        keys: Sequence[str],
+        vectors: FloatArray,
+        *,
+        gone: IntArray,
+        numbers: IntArray,
+        lists: _Lists,
+    ) -> None:
+        """Take names that are gone off the counts of those that were alike to them."""
+        owners = former.owners
+        lost = (numbers[owners] >= 0) & (numbers[former.entities] < 0)
+        np.subtract.at(lists.counts, numbers[owners[lost]], 1)
+        # Only a list that was cut off can have been alike to a name without holding it.
+        longer = np.flatnonzero((former.counts > np.diff(former.indptr)) & (numbers >= 0))
+        if not len(longer) or not len(gone):
+            return
+        among = np.concatenate([gone, longer])
+        codes = np.zeros(len(numbers), dtype=np.int64)
+        codes[among] = _number_codes([keys[number] for number in among.tolist()])
+        held = owners[lost] * len(numbers) + former.entities[lost]
+        for name, owner, _ in self._alike(vectors, codes, rows=gone, others=longer):
+            beyond = ~np.isin(owner * len(numbers) + name, held)
+            np.subtract.at(lists.counts, numbers[owner[beyond]], 1)
+
+    def _alike(
+        self, vectors: FloatArray, codes: IntArray, *, rows: IntArray, others: IntArray, half: bool = False
+    ) -> Iterator[tuple[IntArray, IntArray, DoubleArray]]:
+        """Compare some names with others; yield alike pairs and their cosines, the pairs of one block at a time.
+
+        Of all names against all, half is enough.
+        """
+        for start in range(0, len(rows), _BLOCK):
+            some = rows[start : start + _BLOCK]
+            block = vectors[some]
+            for at in range(start if half else 0, len(others), _BLOCK):
+                rest = others[at : at + _BLOCK]
+                one, other = np.divmod(
+                    np.flatnonzero(block @ vectors[rest].T >= self.threshold - _ROUNDING), max(1, len(rest))
+                )
+                one, other = some[one], rest[other]
                 # Sorted out here, not later: of n numbered names ("ticket 1", "ticket 2") all n * n pairs are alike.
-                kept = (rows < columns) & (numbers[rows] == numbers[columns])
-                lefts.append(rows[kept])
-                rights.append(columns[kept])
-        if not lefts:
-            return np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0, np.float64)
-        left, right = np.concatenate(lefts).astype(np.int64), np.concatenate(rights).astype(np.int64)
-        # The last bits of a matrix product depend on the shape of its blocks; a pair's likeness must be its own.
-        similarity = np.empty(len(left), np.float64)
-        for at in range(0, len(left), _PAIRS):
-            pairs = slice(at, at + _PAIRS)
-            similarity[pairs] = np.multiply(vectors[left[pairs]], vectors[right[pairs]], dtype=np.float64).sum(axis=1)
-        alike = similarity >= self.threshold
-        return left[alike], right[alike], similarity[alike]
+                kept = (one != other) & (codes[one] == codes[other])
+                one, other = one[kept], other[kept]
+                cosine = _cosines(vectors, one, other)
+                alike = cosine >= self.threshold
+                yield one[alike], other[alike], cosine[alike]
 
-    def _nearest(self, left: IntArray, right: IntArray, similarity: DoubleArray) -> IntArray:
-        """Rows of the pairs that at least one of their two names has among its nearest."""
-        ends, others = np.concatenate([left, right]), np.concatenate([right, left])
-        rows = np.tile(np.arange(len(left)), 2)
-        order = np.lexsort((others, -np.tile(similarity, 2), ends))
-        ranks = np.arange(len(order)) - np.searchsorted(ends[order], ends[order], side="left")
-        return np.unique(rows[order][ranks < self.most])
+
+class _Lists:
+    """The nearest names of each name, while pairs come in."""
+
+    def __init__(self, n_names: int, *, most: int) -> None:
+        self.counts = np.zeros(n_names, dtype=np.int64)
+        self._most = most
+        self._held: list[tuple[IntArray, IntArray, DoubleArray]] = []
+        self._waiting = 0
+
+    def add(self, owners: IntArray, others: IntArray, cosines: DoubleArray) -> None:
+        """Count pairs, and hold the nearest."""
+        self.counts += np.bincount(owners, minlength=len(self.counts))
+        self.hold(owners, others, cosines)
+
+    def hold(self, owners: IntArray, others: IntArray, cosines: DoubleArray) -> None:
+        """Hold the nearest of pairs that are counted already."""
+        self._held.append((owners, others, cosines))
+        self._waiting += len(owners)
+        if self._waiting > _HELD:
+            self._prune()
+
+    def finished(self) -> NearNames:
+        """Return the lists."""
+        self._prune()
+        [(owners, others, cosines)] = self._held
+        lengths = np.bincount(owners, minlength=len(self.counts))
+        return NearNames(indptr=indptr_of(lengths), entities=others, cosines=cosines, counts=self.counts)
+
+    def _prune(self) -> None:
+        nothing = np.empty(0, dtype=np.int64)
+        owners = np.concatenate([nothing, *(part[0] for part in self._held)])
+        others = np.concatenate([nothing, *(part[1] for part in self._held)])
+        cosines = np.concatenate([np.empty(0), *(part[2] for part in self._held)])
+        order = np.lexsort((others, -cosines, owners))
+        owners = owners[order]
+        ranks = np.arange(len(order)) - np.searchsorted(owners, owners, side="left")
+        kept = ranks < self._most
+        order = order[kept]
+        self._held = [(owners[kept], others[order], cosines[order])]
+        # What is left cannot be pruned away, so it does not count towards the next time.
+        self._waiting = 0
+
+
+def _cosines(vectors: FloatArray, one: IntArray, other: IntArray) -> DoubleArray:
+    # The last bits of a matrix product depend on the shape of its blocks; a pair's likeness must be its own.
+    cosines = np.empty(len(one), np.float64)
+    for at in range(0, len(one), _PAIRS):
+        pairs = slice(at, at + _PAIRS)
+        cosines[pairs] = np.multiply(vectors[one[pairs]], vectors[other[pairs]], dtype=np.float64).sum(axis=1)
+    return cosines
+
+
+def _number_codes(keys: Sequence[str]) -> NDArray[np.int64]:
+    """Give each combination of numbers in a name a code; 0 for none."""
+    table = keys if isinstance(keys, StringTable) else StringTable.of(keys)
+    # Most names have no digit, and a look at the bytes tells: digits of other scripts are not ASCII.
+    suspicious = (table.blob >= 128) | ((table.blob >= ord("0")) & (table.blob <= ord("9")))
+    places = np.flatnonzero(suspicious)
+    names = np.unique(np.searchsorted(table.offsets, places, side="right") - 1)
+    coded = np.zeros(len(table), dtype=np.int64)
+    codes: dict[tuple[str, ...], int] = {(): 0}
+    for name in names.tolist():
+        coded[name] = codes.setdefault(tuple(_NUMBER.findall(table[name])), len(codes))
+    return coded

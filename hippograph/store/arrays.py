@@ -8,7 +8,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, Final, overload
 
@@ -20,7 +20,7 @@ from hippograph.types import IntArray
 
 __all__ = ["Bundle", "BundleWriter", "FileRecord", "StringTable", "damage", "sync_directory"]
 
-_REMEDY: Final = "delete the snapshots folder and run `hippograph index` again: nothing is extracted or embedded twice"
+_REMEDY: Final = "`hippograph doctor --repair` makes it again from the catalog: nothing is extracted or embedded twice"
 _BLOCK: Final = 1 << 20
 
 
@@ -91,6 +91,35 @@ class StringTable(Sequence[str]):
         except UnicodeDecodeError as error:
             raise damage(self._path or Path("a table of strings"), f"is not UTF-8 at byte {start}") from error
 
+    @classmethod
+    def of(cls, strings: Iterable[str]) -> StringTable:
+        """Make a table in memory.
+
+        Raises
+        ------
+        InputError
+            If a string holds a lone surrogate, which no UTF-8 can.
+
+        Examples
+        --------
+        >>> StringTable.of(["Oslo", "Загреб"]).to_list()
+        ['Oslo', 'Загреб']
+        """
+        ends = array("q", [0])
+        pieces = [_encoded(text) for text in strings]
+        ends.extend(accumulate(map(len, pieces)))
+        return cls(np.frombuffer(b"".join(pieces), dtype=np.uint8), np.frombuffer(ends, dtype=np.int64))
+
+    @property
+    def blob(self) -> NDArray[np.uint8]:
+        """All strings in UTF-8, end to end; shape (bytes,)."""
+        return np.frombuffer(self._blob, dtype=np.uint8) if len(self._blob) else np.empty(0, dtype=np.uint8)
+
+    @property
+    def offsets(self) -> IntArray:
+        """Where each string begins and the last one ends, in bytes; shape (n + 1,)."""
+        return self._offsets
+
     def to_list(self) -> list[str]:
         """Return all strings, in memory."""
         return list(self)
@@ -148,6 +177,12 @@ class BundleWriter:
                 file.close()
         for name, ends in zip(names, offsets, strict=True):
             self.write_array(f"{name}.offsets", np.frombuffer(ends, dtype=np.int64))
+
+    def write_table(self, name: str, table: StringTable) -> None:
+        """Write a table of strings that is in memory or mapped, as it is."""
+        with self._file(f"{name}.utf8") as file:
+            file.write(table.blob.data)
+        self.write_array(f"{name}.offsets", table.offsets)
 
     def write_bytes(self, name: str, data: bytes) -> FileRecord:
         """Write a file that is not part of the bundle, such as its manifest."""
@@ -271,7 +306,7 @@ class _HashedFile:
         self._state = hashlib.sha256()
         self.bytes = 0
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: bytes | memoryview) -> int:
         self._state.update(data)
         self.bytes += len(data)
         return self._file.write(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -13,9 +13,17 @@ from hippograph.errors import InputError
 from hippograph.store.database import Database
 from hippograph.store.full_text import add_passage, remove_passage
 from hippograph.store.schema import digest_of_texts
-from hippograph.types import Document, Passage
+from hippograph.types import Document, Passage, Scalar
 
-__all__ = ["PASSAGE_COLUMNS", "DocumentRecord", "Documents", "content_digest", "document_digest", "passage_of"]
+__all__ = [
+    "PASSAGE_COLUMNS",
+    "DocumentFacts",
+    "DocumentRecord",
+    "Documents",
+    "content_digest",
+    "document_digest",
+    "passage_of",
+]
 
 PASSAGE_COLUMNS: Final = (
     "passages.id, documents.id, passages.text, passages.title, documents.source, "
@@ -41,6 +49,25 @@ class DocumentRecord:
     source: str
     origin: str
     digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentFacts:
+    """What a document is, but for its text.
+
+    Parameters
+    ----------
+    id, source, origin, title
+        As in `Document` and `DocumentRecord`.
+    metadata
+        Flat facts about it.
+    """
+
+    id: str
+    source: str
+    origin: str
+    title: str
+    metadata: Mapping[str, Scalar]
 
 
 class Documents:
@@ -130,6 +157,13 @@ class Documents:
         """  # noqa: S608 - only the constant above is put in
         for row in self._database.rows(statement):
             yield passage_of(row)
+
+    def facts(self) -> Iterator[DocumentFacts]:
+        """Stream what is known of every document, in the order of the ids."""
+        for name, source, origin, title, metadata in self._database.rows(
+            "SELECT id, source, origin, title, metadata FROM documents ORDER BY id"
+        ):
+            yield DocumentFacts(id=name, source=source, origin=origin, title=title, metadata=json.loads(metadata))
 
     def counts(self) -> tuple[int, int]:
         """Return how many documents and how many passages there are."""

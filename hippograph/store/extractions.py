@@ -140,6 +140,18 @@ class Extractions:
         for row in self._database.rows(statement, (extractor,)):
             yield passage_of(row[:-4]), _extraction(*row[-4:])
 
+    def stamps(self, extractor: str) -> Iterator[tuple[str, bytes]]:
+        """Stream what tells whether a passage or its extraction has changed, in the order of the ids."""
+        for passage, extraction in self.items(extractor):
+            where = repr((passage.document, passage.source, passage.span, passage.page, dict(passage.metadata)))
+            what = digest_of_texts(passage.id, passage.title, passage.text, where)
+            yield passage.id, what + digest_of_texts(extraction.status, *_columns(extraction))
+
+    def items_of(self, extractor: str, ids: Sequence[str]) -> Iterator[tuple[Passage, Extraction]]:
+        """Stream some passages with what was found in them, in the order of their ids."""
+        wanted = set(ids)
+        return (pair for pair in self.items(extractor) if pair[0].id in wanted)
+
     def counts(self, extractor: str) -> dict[ExtractionStatus, int]:
         """Count the passages by how their extraction ended; all four statuses are present."""
         statement = f"""

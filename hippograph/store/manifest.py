@@ -16,7 +16,7 @@ from hippograph.store.arrays import FileRecord, damage
 
 __all__ = ["FORMAT_VERSION", "MANIFEST", "POINTER", "Counts", "Manifest", "Pointer", "read_manifest", "read_pointer"]
 
-FORMAT_VERSION: Final = 1
+FORMAT_VERSION: Final = 2
 """Raised whenever the files of a snapshot or their meaning change; a snapshot of another format is not read."""
 
 MANIFEST: Final = "manifest.json"
@@ -57,7 +57,7 @@ class Manifest(_Strict):
     format_version
         The format of the files.
     generation
-        The number of the snapshot; each has the next one.
+        The number of the snapshot; each has the next one. 0 for one that is not published.
     embedder
         Fingerprint of the embedder that the vectors are of.
     dimension
@@ -66,6 +66,8 @@ class Manifest(_Strict):
         Fingerprint of the extractor that the entities and triples are from.
     normalizer
         Version of the rule that makes keys of names.
+    settings
+        Condenses how the graph is made of the evidence.
     state
         Condenses everything that the snapshot was made from.
     graph_digest
@@ -76,12 +78,13 @@ class Manifest(_Strict):
         Size and SHA-256 of every file.
     """
 
-    format_version: int
-    generation: Annotated[int, Field(ge=1)]
+    format_version: int = FORMAT_VERSION
+    generation: _Count
     embedder: str
     dimension: _Count
     extractor: str
     normalizer: str
+    settings: str
     state: str
     graph_digest: str
     counts: Counts
@@ -173,8 +176,8 @@ def read_manifest(folder: Path, pointer: Pointer) -> Manifest:
         raise damage(path, f"is not a manifest ({error})") from error
     if version != FORMAT_VERSION:
         raise IndexMismatchError(
-            f"{path} has format {version}, and this hippograph reads format {FORMAT_VERSION}; install the hippograph "
-            f"that made it, or delete {folder.parent} and run `hippograph index` again"
+            f"{path} has format {version}, and this hippograph reads format {FORMAT_VERSION}; make it "
+            f"again from the catalog with: hippograph doctor --repair --index {folder.parent.parent}"
         )
     try:
         manifest = Manifest.model_validate_json(data)

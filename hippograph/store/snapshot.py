@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -10,11 +9,11 @@ from typing import Final
 import numpy as np
 
 from hippograph.errors import DamagedIndexError, InputError
-from hippograph.graph.knowledge_graph import KnowledgeGraph
+from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
 from hippograph.store.arrays import Bundle, BundleWriter, StringTable, damage
+from hippograph.store.evidence import EvidenceTables
 from hippograph.store.holds import Hold, hold
 from hippograph.store.manifest import (
-    FORMAT_VERSION,
     MANIFEST,
     Counts,
     Manifest,
@@ -22,77 +21,27 @@ from hippograph.store.manifest import (
     read_manifest,
     read_pointer,
 )
+from hippograph.store.postings import Postings, invert
 from hippograph.store.publication import install
-from hippograph.store.tables import PassageTable, TripleTable, write_passages
-from hippograph.types import DoubleArray, FloatArray, IntArray, Passage
+from hippograph.store.tables import PassageTable, TripleTable
+from hippograph.text.normalization import NORMALIZER_VERSION
+from hippograph.types import FloatArray, IntArray
 
-__all__ = ["SNAPSHOTS", "Counts", "Manifest", "Snapshot", "SnapshotContent", "open_snapshot", "publish"]
+__all__ = ["SNAPSHOTS", "Counts", "Manifest", "Snapshot", "open_snapshot", "publish"]
 
 SNAPSHOTS: Final = "snapshots"
 """The folder of the snapshots in an index directory."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SnapshotContent:
-    """What a snapshot is to contain.
-
-    Parameters
-    ----------
-    embedder, extractor
-        Fingerprints.
-    normalizer
-        Version of the rule that makes keys of names.
-    state, graph_digest
-        See `Manifest`.
-    graph
-        Entities and passages, N = E + P nodes.
-    passages
-        In the order of their ids; may be a stream.
-    entity_keys
-        Normalised names, ascending; length E.
-    entity_names
-        Names as displayed, length E.
-    entity_passages
-        How many passages mention each entity; shape (E,), whole numbers.
-    title_entities
-        The entity that each passage's title names, -1 for none; shape (P,).
-    triple_subjects, triple_objects
-        Entities, shape (T,).
-    triple_relations
-        Relation phrases, length T.
-    passage_vectors, entity_vectors, triple_vectors
-        Shapes (P, d), (E, d) and (T, d); those without rows may have any width.
-    """
-
-    embedder: str
-    extractor: str
-    normalizer: str
-    state: str
-    graph_digest: str
-    graph: KnowledgeGraph
-    passages: Iterable[Passage]
-    entity_keys: Sequence[str]
-    entity_names: Sequence[str]
-    entity_passages: IntArray | DoubleArray
-    title_entities: IntArray
-    triple_subjects: IntArray
-    triple_objects: IntArray
-    triple_relations: Sequence[str]
-    passage_vectors: FloatArray
-    entity_vectors: FloatArray
-    triple_vectors: FloatArray
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
 class Snapshot:
-    """One published state of an index: immutable, and shared by all that have it open.
+    """One state of an index: immutable, and shared by all that have it open.
 
-    All arrays and tables are read-only maps of files. They stay readable when a newer snapshot is published.
+    The arrays and tables of a published one are read-only maps of files. They stay readable when a newer snapshot is
+    published.
 
     Parameters
     ----------
-    generation
-        The number of the snapshot.
     manifest
         What the snapshot says of itself.
     graph
@@ -110,12 +59,15 @@ class Snapshot:
     triples
         The distinct triples.
     passage_vectors, entity_vectors, triple_vectors
-        Shapes (P, d), (E, d) and (T, d), rows of length 1.
+        Shapes (P, d), (E, d) and (T, d), rows of length 1; those without rows may have any width.
+    evidence
+        What every passage says, from which all else is derived.
+    postings
+        Where each term stands in the passages.
     hold
-        Keeps the files as long as the snapshot is referred to; None for one that has no files of its own.
+        Keeps the files from being removed while they are mapped; None for one that is only in memory.
     """
 
-    generation: int
     manifest: Manifest
     graph: KnowledgeGraph
     passages: PassageTable
@@ -127,21 +79,68 @@ class Snapshot:
     passage_vectors: FloatArray
     entity_vectors: FloatArray
     triple_vectors: FloatArray
+    evidence: EvidenceTables
+    postings: Postings
     hold: Hold | None = None
 
+    @classmethod
+    def empty(cls) -> Snapshot:
+        """Make the snapshot of no passages, which everything can be built from.
 
-def publish(directory: str | Path, content: SnapshotContent) -> int:
+        Examples
+        --------
+        >>> Snapshot.empty().manifest.counts.passages
+        0
+        """
+        nothing = np.empty(0, dtype=np.int64)
+        vectors = np.empty((0, 0), dtype=np.float32)
+        evidence, names = EvidenceTables.empty(), StringTable.of([])
+        return cls(
+            manifest=Manifest(
+                generation=0,
+                embedder="",
+                dimension=0,
+                extractor="",
+                normalizer=NORMALIZER_VERSION,
+                settings="",
+                state="",
+                graph_digest="",
+                counts=Counts(documents=0, passages=0, entities=0, triples=0, edges=0),
+                files={},
+            ),
+            graph=from_edges(nothing, nothing, np.empty(0), n_entities=0, n_passages=0),
+            passages=PassageTable.of([]),
+            entity_keys=names,
+            entity_names=names,
+            entity_passages=nothing,
+            title_entities=nothing,
+            triples=TripleTable(
+                subjects=nothing, objects=nothing, relations=nothing, phrases=evidence.relations, names=names
+            ),
+            passage_vectors=vectors,
+            entity_vectors=vectors,
+            triple_vectors=vectors,
+            evidence=evidence,
+            postings=invert(evidence.token_words, [], passage_indptr=np.zeros(1, dtype=np.int64), title_tokens=nothing),
+        )
+
+    @property
+    def generation(self) -> int:
+        """The number of the snapshot; 0 for one that is only in memory."""
+        return self.manifest.generation
+
+
+def publish(directory: str | Path, snapshot: Snapshot) -> int:
     """Write a snapshot and make it the current one, in one step that either happens or does not.
 
     Everything is written beside the current snapshot and flushed to the disk first. A crash at any instant leaves the
-    former one current and whole. Other snapshots are removed, but for those that readers hold. One process publishes at
-    a time.
+    former one current and whole, and readers keep the one they have open. One process publishes at a time.
 
     Parameters
     ----------
     directory
         The directory of the index; made if need be.
-    content
+    snapshot
         What to publish.
 
     Returns
@@ -151,29 +150,18 @@ def publish(directory: str | Path, content: SnapshotContent) -> int:
     Raises
     ------
     InputError
-        If the parts of the content do not fit together.
+        If the parts of the snapshot do not fit together.
     DamagedIndexError
         If the pointer to the current snapshot cannot be read.
     OSError
         If the disk is full or may not be written to.
     """
-    dimension = _check(content)
+    _check(snapshot)
 
     def write(folder: Path, generation: int) -> Pointer:
         writer = BundleWriter(folder)
-        counts = _write(writer, content, dimension=dimension)
-        manifest = Manifest(
-            format_version=FORMAT_VERSION,
-            generation=generation,
-            embedder=content.embedder,
-            dimension=dimension,
-            extractor=content.extractor,
-            normalizer=content.normalizer,
-            state=content.state,
-            graph_digest=content.graph_digest,
-            counts=counts,
-            files=writer.files,
-        )
+        _write(writer, snapshot)
+        manifest = snapshot.manifest.model_copy(update={"generation": generation, "files": writer.files})
         return Pointer(generation=generation, sha256=writer.write_bytes(MANIFEST, manifest.encoded()).sha256)
 
     return install(Path(directory) / SNAPSHOTS, write)
@@ -211,75 +199,49 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
             pointer = latest
 
 
-def _check(content: SnapshotContent) -> int:
-    """Check what costs a moment to check, and return the length of the vectors."""
-    n_entities, n_triples = len(content.entity_keys), len(content.triple_relations)
-    n_passages = content.graph.n_passages
-    widths = set()
-    for name, array, rows in (
-        ("entity_names", content.entity_names, n_entities),
-        ("entity_passages", content.entity_passages, n_entities),
-        ("title_entities", content.title_entities, n_passages),
-        ("triple_subjects", content.triple_subjects, n_triples),
-        ("triple_objects", content.triple_objects, n_triples),
-        ("passage_vectors", content.passage_vectors, n_passages),
-        ("entity_vectors", content.entity_vectors, n_entities),
-        ("triple_vectors", content.triple_vectors, n_triples),
+def _check(snapshot: Snapshot) -> None:
+    """Check what costs a moment to check."""
+    counts, width = snapshot.manifest.counts, snapshot.manifest.dimension
+    for name, rows in (
+        ("passages", counts.passages),
+        ("entity_keys", counts.entities),
+        ("entity_names", counts.entities),
+        ("entity_passages", counts.entities),
+        ("title_entities", counts.passages),
+        ("triples", counts.triples),
+        ("passage_vectors", counts.passages),
+        ("entity_vectors", counts.entities),
+        ("triple_vectors", counts.triples),
     ):
-        if len(array) != rows:
-            raise InputError(f"{name} has {len(array)} rows instead of {rows}; give one for each")
-        if isinstance(array, np.ndarray) and array.ndim == 2 and len(array):
-            widths.add(array.shape[1])
-    if content.graph.n_entities != n_entities:
-        raise InputError(f"the graph has {content.graph.n_entities} entities instead of {n_entities}; give all of them")
-    if len(widths) > 1:
-        raise InputError(f"the vectors have {sorted(widths)} components; give vectors of one embedder")
-    for name, entities, lowest in (
-        ("title_entities", content.title_entities, -1),
-        ("triple_subjects", content.triple_subjects, 0),
-        ("triple_objects", content.triple_objects, 0),
-    ):
-        if len(entities) and not (lowest <= entities.min() and entities.max() < n_entities):
-            raise InputError(
-                f"{name} ranges from {entities.min()} to {entities.max()}; there are {n_entities} entities"
-            )
-    former = ""
-    for number, key in enumerate(content.entity_keys):
-        if number and key <= former:
-            raise InputError(f"the entity key {key!r} comes after {former!r}; give each once, in ascending order")
-        former = key
-    return widths.pop() if widths else 0
+        part = getattr(snapshot, name)
+        if len(part) != rows:
+            raise InputError(f"{name} has {len(part)} rows instead of {rows}; give one for each")
+        if isinstance(part, np.ndarray) and part.ndim == 2 and len(part) and part.shape[1] != width:
+            raise InputError(f"{name} has {part.shape[1]} components instead of {width}; give vectors of one embedder")
+    graph = snapshot.graph
+    if (graph.n_entities, graph.n_passages, graph.n_edges) != (counts.entities, counts.passages, counts.edges):
+        raise InputError(
+            f"the graph has {graph.n_entities} entities, {graph.n_passages} passages and {graph.n_edges} edges instead "
+            f"of {counts.entities}, {counts.passages} and {counts.edges}; give the graph of this snapshot"
+        )
 
 
-def _write(writer: BundleWriter, content: SnapshotContent, *, dimension: int) -> Counts:
-    passages, documents = write_passages(writer, content.passages)
-    if passages != content.graph.n_passages:
-        raise InputError(f"the graph has {content.graph.n_passages} passages instead of {passages}; give all of them")
-    writer.write_strings(["entity_keys", "entity_names"], zip(content.entity_keys, content.entity_names, strict=True))
-    writer.write_strings(["triple_relations"], ((relation,) for relation in content.triple_relations))
-    for name, integers in (
-        ("graph_indptr", content.graph.indptr),
-        ("entity_passages", content.entity_passages),
-        ("title_entities", content.title_entities),
-        ("triple_subjects", content.triple_subjects),
-        ("triple_objects", content.triple_objects),
-    ):
-        writer.write_array(name, integers.astype(np.int64, copy=False))
-    writer.write_array("graph_indices", content.graph.indices)
-    writer.write_array("graph_weights", content.graph.weights)
-    for name, vectors in (
-        ("passage_vectors", content.passage_vectors),
-        ("entity_vectors", content.entity_vectors),
-        ("triple_vectors", content.triple_vectors),
-    ):
-        writer.write_array(name, vectors.astype(np.float32, copy=False).reshape(len(vectors), dimension))
-    return Counts(
-        documents=documents,
-        passages=passages,
-        entities=len(content.entity_keys),
-        triples=len(content.triple_relations),
-        edges=content.graph.n_edges,
-    )
+def _write(writer: BundleWriter, snapshot: Snapshot) -> None:
+    width = snapshot.manifest.dimension
+    snapshot.passages.write(writer)
+    snapshot.triples.write(writer)
+    for name in ("entity_keys", "entity_names"):
+        writer.write_table(name, getattr(snapshot, name))
+    writer.write_array("graph_indptr", snapshot.graph.indptr)
+    writer.write_array("graph_indices", snapshot.graph.indices)
+    writer.write_array("graph_weights", snapshot.graph.weights)
+    writer.write_array("entity_passages", snapshot.entity_passages)
+    writer.write_array("title_entities", snapshot.title_entities)
+    for name in ("passage_vectors", "entity_vectors", "triple_vectors"):
+        vectors = getattr(snapshot, name)
+        writer.write_array(name, vectors.astype(np.float32, copy=False).reshape(len(vectors), width))
+    snapshot.evidence.write(writer)
+    snapshot.postings.write(writer)
 
 
 def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Snapshot:
@@ -297,6 +259,7 @@ def _read(folder: Path, pointer: Pointer, held: Hold, *, verify: bool) -> Snapsh
     bundle = Bundle(folder, manifest.files, verify=verify)
     counts, width = manifest.counts, manifest.dimension
     names = bundle.strings("entity_names", counts.entities)
+    evidence = EvidenceTables.read(bundle, passages=counts.passages, entities=counts.entities)
 
     def entity_numbers(name: str, length: int, *, lowest: int) -> IntArray:
         numbers: IntArray = bundle.array(name, np.int64, (length,))
@@ -305,7 +268,6 @@ def _read(folder: Path, pointer: Pointer, held: Hold, *, verify: bool) -> Snapsh
         return numbers
 
     return Snapshot(
-        generation=manifest.generation,
         manifest=manifest,
         graph=_graph(bundle, folder, counts),
         passages=PassageTable.read(bundle, counts.passages),
@@ -316,12 +278,15 @@ def _read(folder: Path, pointer: Pointer, held: Hold, *, verify: bool) -> Snapsh
         triples=TripleTable(
             subjects=entity_numbers("triple_subjects", counts.triples, lowest=0),
             objects=entity_numbers("triple_objects", counts.triples, lowest=0),
-            relations=bundle.strings("triple_relations", counts.triples),
+            relations=bundle.array("triple_relations", np.int64, (counts.triples,)),
+            phrases=evidence.relations,
             names=names,
         ),
         passage_vectors=bundle.array("passage_vectors", np.float32, (counts.passages, width)),
         entity_vectors=bundle.array("entity_vectors", np.float32, (counts.entities, width)),
         triple_vectors=bundle.array("triple_vectors", np.float32, (counts.triples, width)),
+        evidence=evidence,
+        postings=Postings.read(bundle, passages=counts.passages),
         hold=held,
     )
 

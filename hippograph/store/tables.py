@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, overload
 
@@ -13,9 +13,10 @@ import numpy as np
 
 from hippograph.errors import InputError
 from hippograph.store.arrays import Bundle, BundleWriter, StringTable, damage
+from hippograph.store.ragged import Selection, append_strings, take_strings
 from hippograph.types import IntArray, Passage, Scalar, Triple
 
-__all__ = ["PassageTable", "TripleTable", "write_passages"]
+__all__ = ["PassageTable", "TripleTable"]
 
 _COLUMNS: Final = ("ids", "documents", "sources", "titles", "texts", "metadata")
 _NO_PAGE: Final = -1
@@ -54,6 +55,37 @@ class PassageTable(Sequence[Passage]):
         """
         columns = {name: bundle.strings(f"passage_{name}", length) for name in _COLUMNS}
         return cls(**columns, places=bundle.array("passage_places", np.int64, (length, 3)))
+
+    @classmethod
+    def of(cls, passages: Sequence[Passage]) -> PassageTable:
+        """Make a table in memory."""
+        columns = {name: StringTable.of(_column(name, passage) for passage in passages) for name in _COLUMNS}
+        places = [(*one.span, _NO_PAGE if one.page is None else one.page) for one in passages]
+        return cls(**columns, places=np.array(places, dtype=np.int64).reshape(-1, 3))
+
+    def revised(self, chosen: Selection, added: Sequence[Passage]) -> PassageTable:
+        """Choose rows of this table and of passages that are put behind it.
+
+        Raises
+        ------
+        InputError
+            If they are then not in the order of their ids, each once.
+        """
+        behind = PassageTable.of(added)
+        columns = {
+            name: take_strings(append_strings(getattr(self, name), getattr(behind, name)), chosen.rows)
+            for name in _COLUMNS
+        }
+        for one, other in pairwise(columns["ids"]):
+            if one >= other:
+                raise InputError(f"passage {other!r} comes after {one!r}; give each once, in the order of ids")
+        return PassageTable(**columns, places=chosen.numbers(self.places, behind.places))
+
+    def write(self, writer: BundleWriter) -> None:
+        """Write the table into a snapshot."""
+        for name in _COLUMNS:
+            writer.write_table(f"passage_{name}", getattr(self, name))
+        writer.write_array("passage_places", self.places)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -95,15 +127,23 @@ class TripleTable(Sequence[Triple]):
     subjects, objects
         Entity numbers, shape (T,).
     relations
-        Relation phrases, length T.
+        Numbers of relation phrases, shape (T,).
+    phrases
+        The relation phrases.
     names
         The names of all entities, length E.
     """
 
     subjects: IntArray
     objects: IntArray
-    relations: StringTable
+    relations: IntArray
+    phrases: StringTable
     names: StringTable
+
+    def write(self, writer: BundleWriter) -> None:
+        """Write the table into a snapshot; names and phrases have files of their own."""
+        for name in ("subjects", "objects", "relations"):
+            writer.write_array(f"triple_{name}", getattr(self, name))
 
     def __len__(self) -> int:
         return len(self.relations)
@@ -115,33 +155,12 @@ class TripleTable(Sequence[Triple]):
     def __getitem__(self, place: int | slice) -> Triple | list[Triple]:
         if isinstance(place, slice):
             return [self[row] for row in range(*place.indices(len(self)))]
-        relation = self.relations[place]
+        relation = self.phrases[int(self.relations[place])]
         return Triple(self.names[int(self.subjects[place])], relation, self.names[int(self.objects[place])])
 
 
-def write_passages(writer: BundleWriter, passages: Iterable[Passage]) -> tuple[int, int]:
-    """Write a stream of passages, and return how many there were and of how many documents.
-
-    Raises
-    ------
-    InputError
-        If they are not in the order of their ids, or an id comes twice.
-    """
-    places = array("q")
-    documents: set[str] = set()
-
-    def rows() -> Iterator[tuple[str, ...]]:
-        former: str | None = None
-        for passage in passages:
-            if former is not None and passage.id <= former:
-                raise InputError(f"passage {passage.id!r} comes after {former!r}; give each once, in the order of ids")
-            former = passage.id
-            places.extend((*passage.span, _NO_PAGE if passage.page is None else passage.page))
-            documents.add(passage.document)
-            metadata = json.dumps(dict(passage.metadata), ensure_ascii=False, sort_keys=True)
-            yield passage.id, passage.document, passage.source, passage.title, passage.text, metadata
-
-    writer.write_strings([f"passage_{name}" for name in _COLUMNS], rows())
-    table = np.frombuffer(places, dtype=np.int64).reshape(-1, 3)
-    writer.write_array("passage_places", table)
-    return len(table), len(documents)
+def _column(name: str, passage: Passage) -> str:
+    if name == "metadata":
+        return json.dumps(dict(passage.metadata), ensure_ascii=False, sort_keys=True)
+    field = {"ids": "id", "documents": "document", "sources": "source", "titles": "title", "texts": "text"}[name]
+    return str(getattr(passage, field))

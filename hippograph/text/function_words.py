@@ -11,7 +11,7 @@ from typing import Final
 
 from hippograph.text.normalization import Token
 
-__all__ = ["is_grammar", "reads_as_name"]
+__all__ = ["FUNCTION_WORDS", "is_grammar", "reads_as_name"]
 
 _ENGLISH_WORDS: Final = """
     a an the this that these those some any each every no both either neither such all
@@ -24,7 +24,9 @@ _ENGLISH_WORDS: Final = """
     will would shall should can could may might must
     not also then only very too just more most less least other another own same
 """
-_ENGLISH: Final = frozenset(_ENGLISH_WORDS.split())
+FUNCTION_WORDS: Final = frozenset(_ENGLISH_WORDS.split())
+"""English function words, normalised."""
+
 _LOOK_BACK: Final = 8
 _SENTENCE_ENDS: Final = frozenset(".!?…:;\n\"'“”‘’«»([")
 
@@ -37,7 +39,7 @@ def is_grammar(key: str) -> bool:
     >>> is_grammar("of the"), is_grammar("it"), is_grammar("oslo")
     (True, True, False)
     """
-    return all(word in _ENGLISH for word in key.split(" "))
+    return all(word in FUNCTION_WORDS for word in key.split(" "))
 
 
 def reads_as_name(text: str, words: Sequence[Token]) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["UNSPACED_RANGES", "unspaced_class", "within"]
+import re
+
+__all__ = ["UNSPACED_RANGES", "join_unspaced", "unspaced_class", "within"]
 
 Ranges = tuple[tuple[int, int], ...]
 
@@ -35,3 +37,17 @@ def unspaced_class() -> str:
     ['東', '京']
     """
     return "".join(f"{chr(first)}-{chr(last)}" for first, last in UNSPACED_RANGES)
+
+
+def join_unspaced(key: str) -> str:
+    """Write a normalised name without the spaces that its script does not write.
+
+    Examples
+    --------
+    >>> join_unspaced("北 京 dance")
+    '北京 dance'
+    """
+    return key if key.isascii() else _BETWEEN.sub("", key)
+
+
+_BETWEEN = re.compile(f"(?<=[{unspaced_class()}]) (?=[{unspaced_class()}])")

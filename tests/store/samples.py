@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -12,8 +13,12 @@ import numpy as np
 from hypothesis import strategies as st
 
 from hippograph.graph.knowledge_graph import from_edges
+from hippograph.store.arrays import StringTable
 from hippograph.store.catalog import Catalog
-from hippograph.store.snapshot import SnapshotContent
+from hippograph.store.evidence import EvidenceTables
+from hippograph.store.postings import invert
+from hippograph.store.snapshot import Counts, Manifest, Snapshot
+from hippograph.store.tables import PassageTable, TripleTable
 from hippograph.types import Document, FloatArray, Passage
 
 TEXTS = (
@@ -66,7 +71,7 @@ def unit_rows(n: int, dimension: int = 8, *, seed: int = 0) -> FloatArray:
     return units
 
 
-def snapshot_content(passages: Sequence[Passage], keys: Sequence[str], /, **changes: Any) -> SnapshotContent:
+def snapshot_content(passages: Sequence[Passage], keys: Sequence[str], /, **changes: Any) -> Snapshot:
     """A snapshot in which each passage mentions one entity, and each entity is related to the next."""
     n_passages, n_entities = len(passages), len(keys)
     rows = np.arange(n_passages if n_entities else 0)
@@ -78,28 +83,66 @@ def snapshot_content(passages: Sequence[Passage], keys: Sequence[str], /, **chan
         n_entities=n_entities,
         n_passages=n_passages,
     )
-    parts: dict[str, Any] = {
+    names = StringTable.of(key.upper() for key in keys)
+    relations = StringTable.of(f"leads to {number:04d}" for number in subjects)
+    words = StringTable.of(["curie", "warsaw"] if n_passages else [])
+    token_indptr = np.arange(n_passages + 1) * 3
+    token_words = np.tile(np.array([0, 1, 1], dtype=np.int32), n_passages)
+    counts = Counts(
+        documents=len({passage.document for passage in passages}),
+        passages=n_passages,
+        entities=n_entities,
+        triples=len(subjects),
+        edges=graph.n_edges,
+    )
+    described: dict[str, Any] = {
         "embedder": "embedder:1",
         "extractor": "extractor:1",
         "normalizer": "1",
-        "state": "s",
-        "graph_digest": "g",
+        "settings": "set",
+    }
+    described |= {"state": "s", "graph_digest": "g"}
+    described |= {name: changes.pop(name) for name in list(changes) if name in described}
+    titled = rows % max(n_entities, 1)
+    parts: dict[str, Any] = {
+        "manifest": Manifest(
+            generation=0, counts=counts, dimension=8 if n_passages or n_entities else 0, files={}, **described
+        ),
         "graph": graph,
-        "passages": passages,
-        "entity_keys": keys,
-        "entity_names": [key.upper() for key in keys],
-        "entity_passages": np.bincount(rows % max(n_entities, 1), minlength=n_entities)[:n_entities],
-        "title_entities": np.where(rows % 2, rows % max(n_entities, 1), -1)
-        if n_entities
-        else -np.ones(n_passages, int),
-        "triple_subjects": subjects,
-        "triple_objects": subjects + 1,
-        "triple_relations": [f"leads to {number}" for number in subjects],
+        "passages": PassageTable.of(passages),
+        "entity_keys": StringTable.of(keys),
+        "entity_names": names,
+        "entity_passages": np.bincount(titled, minlength=n_entities)[:n_entities],
+        "title_entities": np.where(rows % 2, titled, -1) if n_entities else -np.ones(n_passages, int),
+        "triples": TripleTable(
+            subjects=subjects, objects=subjects + 1, relations=subjects, phrases=relations, names=names
+        ),
         "passage_vectors": unit_rows(n_passages, seed=1),
         "entity_vectors": unit_rows(n_entities, seed=2),
         "triple_vectors": unit_rows(len(subjects), seed=3),
+        "evidence": replace(
+            EvidenceTables.empty(),
+            contents=np.zeros((n_passages, 16), np.uint8),
+            stamps=np.ones((n_passages, 32), np.uint8),
+            words=words,
+            spellings=words,
+            phrases=words,
+            token_indptr=token_indptr,
+            token_words=token_words,
+            token_names=np.zeros(len(token_words), np.bool_),
+            title_tokens=np.ones(n_passages, np.int64),
+            stated_indptr=np.zeros(n_passages + 1, np.int64),
+            title_spellings=-np.ones(n_passages, np.int64),
+            relations=relations,
+            fact_indptr=np.zeros(n_passages + 1, np.int64),
+            mention_indptr=np.zeros(n_passages + 1, np.int64),
+            name_indptr=np.zeros(n_entities + 1, np.int64),
+            near_indptr=np.zeros(n_entities + 1, np.int64),
+            near_counts=np.zeros(n_entities, np.int64),
+        ),
+        "postings": invert(token_words, words, passage_indptr=token_indptr, title_tokens=np.ones(n_passages, np.int64)),
     }
-    return SnapshotContent(**(parts | changes))
+    return Snapshot(**(parts | changes))
 
 
 def many_passages(n: int = 5) -> list[Passage]:

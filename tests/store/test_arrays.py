@@ -125,7 +125,7 @@ def test_damage_is_told_with_the_file_and_the_remedy(
         bundle.strings("texts")
 
     for verify in (False, True):
-        with pytest.raises(DamagedIndexError, match=rf"(?s){name}.*delete the snapshots folder and run `hippograph"):
+        with pytest.raises(DamagedIndexError, match=rf"(?s){name}.*hippograph doctor --repair"):
             read(verify=verify)
 
 

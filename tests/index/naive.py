@@ -1,4 +1,4 @@
-"""Naming: which entities a set of passages mentions, and which triples join them.
+"""The naive model of the graph, a passage and a name at a time: what the revised arrays are tested against.
 
 An entity is a normalised name. Two things make one: the extractor found it in a passage, or it is a passage's title.
 Every name found anywhere is then looked up in every passage, so a passage is tied to the entities it mentions even
@@ -7,15 +7,17 @@ where the extractor overlooked them. Measured on multi-hop questions, that look-
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from hippograph.index.assemble import EdgeWeights
 from hippograph.text.function_words import is_grammar, reads_as_name
 from hippograph.text.normalization import Token, normalize, strip_qualifier, tokens
-from hippograph.types import Extraction, IntArray, Passage, Triple
+from hippograph.types import Extraction, FloatArray, IntArray, Passage, Triple
 
 __all__ = ["Lexicon", "NamedEntities", "NamedTriples", "name_entities", "name_triples"]
 
@@ -226,3 +228,42 @@ def _number(
         mention_counts=table[:, 2].copy(),
         title_entities=np.array([numbers.get(title, -1) for title in titles], dtype=np.int64),
     )
+
+
+def naive_synonyms(
+    keys: Sequence[str], vectors: FloatArray, *, threshold: float, most: int
+) -> dict[tuple[int, int], float]:
+    """Compare every name with every other."""
+    alike: dict[int, list[tuple[float, int]]] = {number: [] for number in range(len(keys))}
+    for left in range(len(keys)):
+        for right in range(len(keys)):
+            if left != right and re.findall(r"\d+", keys[left]) == re.findall(r"\d+", keys[right]):
+                cosine = float(np.multiply(vectors[left], vectors[right], dtype=np.float64)[np.newaxis].sum(axis=1)[0])
+                if cosine >= threshold:
+                    alike[left].append((-cosine, right))
+    kept = {}
+    for left, others in alike.items():
+        for cosine, right in sorted(others)[:most]:
+            kept[min(left, right), max(left, right)] = -cosine
+    return kept
+
+
+def naive_edges(
+    entities: NamedEntities, triples: NamedTriples, synonyms: Mapping[tuple[int, int], float], weights: EdgeWeights
+) -> dict[tuple[int, int], float]:
+    """List the edges, entities before passages, each once."""
+    n_entities = len(entities.keys)
+    rarity = [1.0] * n_entities
+    for number, count in Counter(entities.mention_entities.tolist()).items():
+        rarity[number] = float(np.float64(count) ** -weights.popularity)
+    parts: defaultdict[tuple[int, int], list[float]] = defaultdict(list)
+    for row, number in zip(entities.mention_passages.tolist(), entities.mention_entities.tolist(), strict=True):
+        title = entities.title_entities[row] == number
+        parts[number, n_entities + row].append(weights.title if title else weights.mention * rarity[number])
+    for stated in triples.evidence_triples.tolist():
+        one, other = int(triples.subjects[stated]), int(triples.objects[stated])
+        strength = weights.relation * float(np.sqrt(rarity[one] * rarity[other]))
+        parts[min(one, other), max(one, other)].append(strength)
+    for pair, cosine in synonyms.items():
+        parts[pair].append(weights.synonym * cosine)
+    return {pair: float(np.add.reduceat(np.sort(strengths), [0])[0]) for pair, strengths in parts.items()}
