@@ -172,7 +172,7 @@ class HippoGraph:
         dense = DenseRetriever(snapshot=snapshot, embedder=embedder)
         if name == "dense":
             return dense
-        lexical = BM25Retriever(snapshot=snapshot, catalog=self._catalog())
+        lexical = BM25Retriever(snapshot=snapshot)
         return lexical if name == "bm25" else HybridRetriever(retrievers=(dense, lexical))
 
     @property

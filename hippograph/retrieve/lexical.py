@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-import re
-from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
+from hippograph.errors import InputError
+from hippograph.retrieve.bm25 import bm25
+from hippograph.retrieve.nearest import top
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits
-from hippograph.store.catalog import Catalog
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import Ranking
 
 __all__ = ["BM25Retriever"]
 
-_BETWEEN_TERMS = re.compile(r"[\s'’/–—-]+")
-
 
 @dataclass(frozen=True, kw_only=True)
 class BM25Retriever:
-    """Ranks passages by BM25 as SQLite's FTS5 computes it (k1 = 1.2, b = 0.75); no model.
+    """Ranks passages by BM25; no model and no graph. Scores are above 0, and comparable within a ranking.
 
     Parameters
     ----------
     snapshot
         The index.
-    catalog
-        Its catalog, which holds the full text.
+    k1
+        How slowly repetition of a term loses worth, 0 or more; 1.2 as in SQLite's FTS5.
+    b
+        How much long passages are held back, 0 to 1; 0.75 as in SQLite's FTS5.
+    title_weight
+        How often a word in a title counts, 0 or more.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of range.
 
     References
     ----------
@@ -34,7 +42,17 @@ class BM25Retriever:
     """
 
     snapshot: Snapshot
-    catalog: Catalog
+    k1: float = 1.2
+    b: float = 0.75
+    title_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.k1 < inf:
+            raise InputError(f"k1 is {self.k1}; give 0 or more")
+        if not 0.0 <= self.b <= 1.0:
+            raise InputError(f"b is {self.b}; give a share from 0 to 1")
+        if not 0.0 <= self.title_weight < inf:
+            raise InputError(f"title_weight is {self.title_weight}; give 0 or more")
 
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
         """Rank passages for each query; a query without a known word finds nothing.
@@ -48,29 +66,10 @@ class BM25Retriever:
         rankings = []
         for query in queries:
             watch = Stopwatch()
-            terms = [term for term in _BETWEEN_TERMS.split(query) if term]
-            known = self._search(terms, k)
+            rows, scores = bm25(self.snapshot.postings, query, k1=self.k1, b=self.b, title_weight=self.title_weight)
             watch.lap("search")
-            ranked = hits([row for row, _ in known], [score for _, score in known], self.snapshot)
+            best = top(scores, k=k)
+            found = hits(rows[best].tolist(), scores[best].tolist(), self.snapshot)
             watch.lap("rank")
-            rankings.append(Ranking(query=query, hits=ranked, timings=watch.timings))
+            rankings.append(Ranking(query=query, hits=found, timings=watch.timings))
         return rankings
-
-    def _search(self, terms: Sequence[str], k: int) -> list[tuple[int, float]]:
-        """Return the rows and scores of the best passages that the snapshot has.
-
-        While an index run is under way, the catalog already holds passages that no snapshot has yet.
-        """
-        asked = k
-        while True:
-            found = self.catalog.search(terms, k=asked)
-            places = [(self._row(passage), score) for passage, score in found]
-            known = [(row, score) for row, score in places if row is not None]
-            if len(known) >= k or len(found) < asked:
-                return known[:k]
-            asked *= 2
-
-    def _row(self, passage: str) -> int | None:
-        ids = self.snapshot.passages.ids
-        row = bisect_left(ids, passage)
-        return row if row < len(ids) and ids[row] == passage else None

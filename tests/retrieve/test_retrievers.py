@@ -9,10 +9,10 @@ import pytest
 from hippograph.errors import InputError
 from hippograph.hippograph import RETRIEVERS
 from hippograph.retrieve.hybrid import HybridRetriever, fuse
+from hippograph.retrieve.lexical import BM25Retriever
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.retrieve.seeding import Seeding
 from hippograph.testing.contracts import check_retriever
-from hippograph.text.chunking import SentenceChunker
 from hippograph.types import Document, Hit, Passage, Ranking
 
 QUERIES = ["Who built the Fram?", "北京在哪个国家？", "a boat through the Northwest Passage", "qwertz uiop"]
@@ -69,10 +69,25 @@ def test_bm25_finds_words_and_nothing_else(small):
     assert small.retrieve('"*) OR NEAR(', retriever="bm25").hits == ()
 
 
-def test_bm25_does_not_see_what_is_not_published_yet(small):
-    late = [Document(id=f"late {n}", text="A herring herring herring boat.") for n in range(20)]
-    small._catalog().documents.replace_all((document, SentenceChunker().chunk(document)) for document in late)
-    assert [hit.passage.id for hit in small.retrieve("herring", retriever="bm25", k=1).hits] == ["gjoa"]
+def test_bm25_needs_nothing_but_the_snapshot_it_has(small):
+    retriever = BM25Retriever(snapshot=small.snapshot)
+    before = retriever.retrieve(["herring"], k=3)[0].hits
+    small.index([Document(id=f"late {n}", text="A herring herring herring boat.") for n in range(20)])
+    small.close()
+    (small.directory / "catalog.sqlite").unlink()
+    assert retriever.retrieve(["herring"], k=3)[0].hits == before
+    assert [hit.passage.id for hit in before] == ["gjoa"]
+    found = small.retrieve("herring", retriever="bm25", k=3).hits
+    assert [hit.passage.id for hit in found] == ["late 0", "late 1", "late 10"]
+
+
+def test_words_of_a_title_weigh_what_they_are_told_to(small):
+    light, heavy = (BM25Retriever(snapshot=small.snapshot, title_weight=weight) for weight in (0.1, 9.0))
+    assert light.retrieve(["Newburgh"])[0].hits[0].passage.id == "archer"
+    assert heavy.retrieve(["Newburgh"])[0].hits[0].passage.id == "newburgh"
+    for wrong in ({"k1": -0.1}, {"k1": float("nan")}, {"b": 1.5}, {"title_weight": float("inf")}):
+        with pytest.raises(InputError, match=next(iter(wrong))):
+            BM25Retriever(snapshot=small.snapshot, **wrong)
 
 
 def hit(id):
