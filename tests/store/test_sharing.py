@@ -144,6 +144,19 @@ def test_threads_get_one_generation_at_a_time_from_the_object_that_publishes(
         assert retrieved_while(index, publish, check) >= THREADS * len(RETRIEVERS)
 
 
+@pytest.mark.parametrize("name", RETRIEVERS)
+def test_a_retriever_is_of_one_snapshot_whatever_is_published_while_it_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with open_index(tmp_path) as index:
+        index.index(documents(1, PASSAGES))
+        answers = [index.snapshot]
+        # A second look may find another one.
+        monkeypatch.setattr(HippoGraph, "snapshot", property(lambda self: answers.pop()))
+        ranking = index.retriever(name).retrieve(QUERIES)[0]
+    assert generations_of([ranking]) == {1}
+
+
 def test_who_opens_while_the_same_object_publishes_does_not_keep_the_former_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
