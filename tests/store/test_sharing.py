@@ -153,7 +153,7 @@ def test_a_retriever_is_of_one_snapshot_whatever_is_published_while_it_is_made(
         answers = [index.snapshot]
         # A second look may find another one.
         monkeypatch.setattr(HippoGraph, "snapshot", property(lambda self: answers.pop()))
-        ranking = index.retriever(name).retrieve(QUERIES)[0]
+        ranking = index.retriever(name).retrieve(QUERIES, k=5)[0]
     assert generations_of([ranking]) == {1}
 
 
