@@ -6,7 +6,7 @@ import hashlib
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -164,17 +164,15 @@ class BundleWriter:
             If a string holds a lone surrogate, which no UTF-8 can.
         """
         offsets = [array("q", [0]) for _ in names]
-        files = [_HashedFile(self._directory / f"{name}.utf8") for name in names]
-        try:
+        with ExitStack() as stack:
+            # Each is closed, also when another cannot be made, or not be closed because the disk is full.
+            files = [stack.enter_context(closing(_HashedFile(self._directory / f"{name}.utf8"))) for name in names]
             for row in rows:
                 for file, ends, text in zip(files, offsets, row, strict=True):
                     file.write(_encoded(text))
                     ends.append(file.bytes)
             for name, file in zip(names, files, strict=True):
                 self.files[f"{name}.utf8"] = file.finish()
-        finally:
-            for file in files:
-                file.close()
         for name, ends in zip(names, offsets, strict=True):
             self.write_array(f"{name}.offsets", np.frombuffer(ends, dtype=np.int64))
 
