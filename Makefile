@@ -38,5 +38,5 @@ clean:
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[local,notebook]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,notebook,parquet,igraph]' --group dev
 	touch $@
