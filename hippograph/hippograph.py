@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Lock
 from types import TracebackType
 from typing import Final
 
-from hippograph.errors import DamagedIndexError, IndexMismatchError, InputError, NoIndexError
+from hippograph.errors import IndexMismatchError, InputError
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
+from hippograph.index.intake import known_sources
 from hippograph.index.loading import load
+from hippograph.index.parts import SnapshotParts
+from hippograph.index.removal import RemovalReport
 from hippograph.index.report import IndexReport, Progress
 from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.onnx_embedder import OnnxEmbedder
@@ -20,19 +22,15 @@ from hippograph.retrieve.dense import DenseRetriever
 from hippograph.retrieve.hybrid import HybridRetriever
 from hippograph.retrieve.lexical import BM25Retriever
 from hippograph.retrieve.pagerank import PageRankRetriever
-from hippograph.store.catalog import Catalog
-from hippograph.store.database import make_directory
-from hippograph.store.lock import LOCK, writing
-from hippograph.store.publication import collect
-from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
+from hippograph.store.index_directory import IndexDirectory
+from hippograph.store.snapshot import Snapshot, open_snapshot
+from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 from hippograph.types import Ranking, Usage
 
 __all__ = ["RETRIEVERS", "HippoGraph"]
 
 RETRIEVERS: Final = ("default", "dense", "bm25", "hybrid")
 """The retrievers that `HippoGraph.retriever` knows by name."""
-
-_CATALOG = "catalog.sqlite"
 
 
 class HippoGraph:
@@ -73,21 +71,30 @@ class HippoGraph:
     ) -> None:
         self.directory = Path(directory)
         self.indexer = indexer or Indexer(extractor=extractor or SpacyExtractor(), embedder=embedder or OnnxEmbedder())
-        self._opening = Lock()
-        self._open_snapshot: Snapshot | None = None
-        self._open_catalog: Catalog | None = None
+        self._place = IndexDirectory(self.directory)
+        self._parts = SnapshotParts()
 
-    def index(self, sources: Sequence[Source], *, progress: Progress | None = None, wait: float = 0.0) -> IndexReport:
+    def index(
+        self,
+        sources: Sequence[Source] = (),
+        *,
+        progress: Progress | None = None,
+        wait: float = 0.0,
+        reembed: bool = False,
+    ) -> IndexReport:
         """Bring the index up to date with sources; only what is missing is done.
 
         Parameters
         ----------
         sources
-            Files, folders, `Document`s and `Passage`s.
+            Files, folders, `Document`s and `Passage`s; without any, what an interrupted run left undone is done.
         progress
             Is told how far each stage is.
         wait
             How long to wait for another process or thread that is changing the index, in seconds.
+        reembed
+            Whether the index may have been built with another embedder, whose vectors are then replaced by those of
+            this one. Extractions are kept.
 
         Raises
         ------
@@ -96,32 +103,84 @@ class HippoGraph:
         NoIndexError
             If the directory is a file, or holds something else than an index.
         IndexMismatchError
-            If the index was built with another embedder or extractor.
+            If the index was built with another extractor, or embedder unless `reembed` is set.
+        DamagedIndexError
+            If a part of the index is missing or altered.
         IndexDirectoryError
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        self._refuse_foreign_directory()
-        make_directory(self.directory)
-        with writing(self.directory, wait=wait):
-            collect(self.directory / SNAPSHOTS)
-            catalog = self._catalog(create=True)
-            try:
-                published: Snapshot | None = open_snapshot(self.directory)
-            except NoIndexError:
-                published = None
-            try:
-                report = self.indexer.index(
-                    sources, catalog=catalog, directory=self.directory, published=published, progress=progress
-                )
-            finally:
-                with self._opening:
-                    self._open_snapshot = None
-            published = None  # nor does this run hold the former one any more
-            collect(self.directory / SNAPSHOTS)
-        return report
+        with self._place.session(create=not reembed, wait=wait) as session:
+            return self.indexer.index(sources, session=session, progress=progress, reembed=reembed)
 
-    def retrieve(self, query: str, *, k: int = 5, retriever: str | Retriever = "default") -> Ranking:
+    def update(
+        self, sources: Sequence[str | Path] = (), *, progress: Progress | None = None, wait: float = 0.0
+    ) -> IndexReport:
+        """Make the index hold what files and folders hold now: as `index`, and what is there no more is removed.
+
+        Documents that came from elsewhere stay, and so do those in files that cannot be read now.
+
+        Parameters
+        ----------
+        sources
+            Files and folders; without any, all that were ever indexed.
+        progress
+            Is told how far each stage is.
+        wait
+            How long to wait for another process or thread that is changing the index, in seconds.
+
+        Raises
+        ------
+        InputError
+            If a source does not exist, or none was ever indexed.
+        NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
+            As for `index`.
+        """
+        load(sources)
+        with self._place.session(wait=wait) as session:
+            chosen = sources or known_sources(session)
+            return self.indexer.index(chosen, session=session, progress=progress, exactly=True)
+
+    def delete(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        filter: str | MetadataFilter | None = None,
+        source: str | Path | None = None,
+        wait: float = 0.0,
+    ) -> RemovalReport:
+        """Remove documents; no model is called.
+
+        Parameters
+        ----------
+        ids
+            Ids of documents.
+        filter
+            Chooses documents by their metadata (`hippograph.text.metadata_filter` tells the language).
+        source
+            Chooses the documents of a file, or of all files in a folder. Together with `filter`, both must hold.
+        wait
+            How long to wait for another process or thread that is changing the index, in seconds.
+
+        Raises
+        ------
+        InputError
+            If nothing says what to remove, or the filter cannot be read.
+        NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
+            As for `index`.
+        """
+        chooses = parse_filter(filter) if isinstance(filter, str) else filter
+        with self._place.session(wait=wait) as session:
+            return self.indexer.remove(session, ids, filter=chooses, source=source)
+
+    def retrieve(
+        self,
+        query: str,
+        *,
+        k: int = 5,
+        retriever: str | Retriever = "default",
+        filter: str | MetadataFilter | None = None,
+    ) -> Ranking:
         """Rank passages for one query.
 
         Parameters
@@ -132,19 +191,28 @@ class HippoGraph:
             How many hits at most.
         retriever
             One of `RETRIEVERS`, or a retriever made by hand.
+        filter
+            Documents to look at, by their metadata (`hippograph.text.metadata_filter` tells the language). The answer
+            is that of an index of these documents alone.
 
         Raises
         ------
         InputError
-            If the query is blank, `k` is below 1, or there is no retriever of this name.
+            If the query is blank, `k` is below 1, there is no retriever of this name, the filter cannot be read, or
+            there is a filter beside a retriever made by hand.
         NoIndexError
             If nothing was indexed here.
         """
-        (ranking,) = self.retrieve_all([query], k=k, retriever=retriever)
+        (ranking,) = self.retrieve_all([query], k=k, retriever=retriever, filter=filter)
         return ranking
 
     def retrieve_all(
-        self, queries: Sequence[str], *, k: int = 5, retriever: str | Retriever = "default"
+        self,
+        queries: Sequence[str],
+        *,
+        k: int = 5,
+        retriever: str | Retriever = "default",
+        filter: str | MetadataFilter | None = None,
     ) -> list[Ranking]:
         """Rank passages for several queries; each ranking is what `retrieve` gives for its query.
 
@@ -153,20 +221,34 @@ class HippoGraph:
         InputError, NoIndexError
             As for `retrieve`.
         """
-        chosen = self.retriever(retriever) if isinstance(retriever, str) else retriever
-        return chosen.retrieve(queries, k=k)
+        if isinstance(retriever, str):
+            return self.retriever(retriever, filter=filter).retrieve(queries, k=k)
+        if filter is not None:
+            raise InputError("a retriever made by hand has a snapshot of its own; give `retriever` the filter instead")
+        return retriever.retrieve(queries, k=k)
 
-    def retriever(self, name: str = "default") -> Retriever:
-        """Make a retriever over the published index.
+    def retriever(self, name: str = "default", *, filter: str | MetadataFilter | None = None) -> Retriever:
+        """Make a retriever over the published index, or over what an index of some documents alone would be.
+
+        The first use of a filter makes that index in memory, in time linear in the whole one; the last few are kept.
+
+        Parameters
+        ----------
+        name
+            One of `RETRIEVERS`.
+        filter
+            Documents to look at, as for `retrieve`.
 
         Raises
         ------
         InputError
-            If there is none of this name.
+            If there is none of this name, or the filter cannot be read.
+        IndexMismatchError
+            If there is a filter, and the graph was made with other settings.
         """
         if name not in RETRIEVERS:
             raise InputError(f"there is no retriever {name!r}; choose one of {', '.join(RETRIEVERS)}")
-        snapshot, embedder = self.snapshot, self.indexer.embedder
+        snapshot, embedder = self._part(filter), self.indexer.embedder
         if name == "default":
             return PageRankRetriever(snapshot=snapshot, embedder=embedder)
         dense = DenseRetriever(snapshot=snapshot, embedder=embedder)
@@ -188,11 +270,14 @@ class HippoGraph:
         DamagedIndexError
             If a file is missing, truncated or altered.
         """
-        # Who opens it and who publishes the next take turns, so that no former one is kept after the publication.
-        with self._opening:
-            if self._open_snapshot is None:
-                self._open_snapshot = self._opened()
-            return self._open_snapshot
+        snapshot = self._place.snapshot()
+        built, given = snapshot.manifest.embedder, self.indexer.embedder.fingerprint
+        if built != given:
+            raise IndexMismatchError(
+                f"the index {self.directory} was built with the embedder {built!r}, not {given!r}; "
+                f"use that embedder, or replace its vectors with: hippograph reembed --index {self.directory}"
+            )
+        return snapshot
 
     def status(self) -> dict[str, object]:
         """Say what the index holds, as JSON values; `docs/usage.md` explains each.
@@ -202,8 +287,8 @@ class HippoGraph:
         NoIndexError
             If nothing was indexed here.
         """
+        catalog = self._place.catalog()
         manifest = open_snapshot(self.directory).manifest
-        catalog = self._catalog()
         documents, passages = catalog.documents.counts()
         return {
             "directory": str(self.directory),
@@ -222,12 +307,17 @@ class HippoGraph:
         }
 
     def close(self) -> None:
-        """Close the files; the object may be used again."""
-        with self._opening:
-            self._open_snapshot = None
-            if self._open_catalog is not None:
-                self._open_catalog.close()
-                self._open_catalog = None
+        """Close the files; the object may be used again, and sees what is published by then."""
+        self._place.close()
+        self._parts.clear()
+
+    def _part(self, filter: str | MetadataFilter | None) -> Snapshot:
+        snapshot = self.snapshot
+        if filter is None:
+            return snapshot
+        chooses = parse_filter(filter) if isinstance(filter, str) else filter
+        self.indexer.check_settings(snapshot.manifest)
+        return self._parts.of(snapshot, chooses, settings=self.indexer.settings)
 
     def __enter__(self) -> HippoGraph:
         return self
@@ -236,38 +326,6 @@ class HippoGraph:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-    def _opened(self) -> Snapshot:
-        snapshot = open_snapshot(self.directory)
-        built, given = snapshot.manifest.embedder, self.indexer.embedder.fingerprint
-        if built != given:
-            raise IndexMismatchError(
-                f"the index {self.directory} was built with the embedder {built!r}, not {given!r}; "
-                "use that embedder, or build a new index in another directory"
-            )
-        return snapshot
-
-    def _catalog(self, *, create: bool = False) -> Catalog:
-        with self._opening:
-            if self._open_catalog is None:
-                self._open_catalog = Catalog.open(self.directory / _CATALOG, create=create)
-            return self._open_catalog
-
-    def _refuse_foreign_directory(self) -> None:
-        if self.directory.exists() and not self.directory.is_dir():
-            raise NoIndexError(f"{self.directory} is a file; name an empty or a new directory for the index")
-        if not self.directory.is_dir():
-            return
-        held = {path.name for path in self.directory.iterdir()} - {LOCK}
-        # Looked for last: another process may be making the index just now, and that file is the first it makes.
-        if (self.directory / _CATALOG).exists():
-            return
-        if SNAPSHOTS in held:
-            raise DamagedIndexError(
-                f"{self.directory} has lost its {_CATALOG}; put it back, or delete the directory and index again"
-            )
-        if held:
-            raise NoIndexError(f"{self.directory} holds other things than an index; name an empty or a new directory")
 
 
 def _usage(stage: str, model: str, usage: Usage) -> dict[str, object]:

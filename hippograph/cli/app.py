@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hippograph.cli import evaluate, index, retrieve, status
+from hippograph.cli import delete, evaluate, index, reembed, retrieve, status, update
 from hippograph.cli.console import complain, speak_any_script
 from hippograph.errors import HippographError, IndexDirectoryError, InputError, MissingExtraError
 
@@ -45,6 +45,9 @@ def options(
 
 
 app.command("index")(index.index)
+app.command("update")(update.update)
+app.command("delete")(delete.delete)
+app.command("reembed")(reembed.reembed)
 app.command("retrieve")(retrieve.retrieve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("status")(status.status)

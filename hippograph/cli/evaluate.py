@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.cli.models import EmbedderOption, FilterOption, embedder_of
 from hippograph.errors import InputError
 from hippograph.evaluation.datasets import load_questions
 from hippograph.evaluation.experiment import Evaluation
@@ -26,6 +27,8 @@ def evaluate(
     index: IndexOption,
     retriever: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
     k: Annotated[list[int] | None, typer.Option("-k", help="Depths to measure at; 2, 5 and 10.")] = None,
+    filter: FilterOption = None,
+    embedder: EmbedderOption = None,
     split: Annotated[str, typer.Option(help="Which qrels of a BEIR folder.")] = "test",
     run: Annotated[Path | None, typer.Option(help="Write the run in TREC format; one retriever only.")] = None,
     as_json: JsonOption = False,
@@ -35,11 +38,12 @@ def evaluate(
     if run is not None and len(names) > 1:
         raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; run them one by one")
     asked = load_questions(questions, split=split)
-    with HippoGraph(index) as hippograph:
+    with HippoGraph(index, embedder=embedder_of(embedder)) as hippograph:
         passages = hippograph.snapshot.passages
-        known = {passage.id for passage in passages} | {passage.document for passage in passages}
+        known = set(passages.ids).union(passages.documents)
         results = {
-            name: measure(hippograph.retriever(name), asked, ks=tuple(k or (2, 5, 10)), known=known) for name in names
+            name: measure(hippograph.retriever(name, filter=filter), asked, ks=tuple(k or (2, 5, 10)), known=known)
+            for name in names
         }
     if run is not None:
         write_run(run, results[names[0]].run, tag=names[0])

@@ -17,14 +17,11 @@ from rich.progress import (
 )
 
 from hippograph.cli.console import IndexOption, JsonOption, errors, output, print_json
-from hippograph.errors import InputError
+from hippograph.cli.models import EmbedderOption, ExtractorOption, WaitOption, embedder_of, extractor_of
 from hippograph.hippograph import HippoGraph
-from hippograph.index.no_extractor import NoExtractor
 from hippograph.index.report import IndexReport
-from hippograph.index.spacy_extractor import SpacyExtractor
-from hippograph.protocols import Extractor
 
-__all__ = ["index"]
+__all__ = ["Bars", "finish", "index"]
 
 _SHOWN = 20
 _COUNTED = frozenset({"load", "extract", "embed passages", "embed entities", "embed triples"})
@@ -35,13 +32,22 @@ def index(
         list[Path], typer.Argument(help="Files and folders: txt, md, json, jsonl, BEIR.", show_default=False)
     ],
     index: IndexOption,
-    extractor: Annotated[str, typer.Option(help="spacy, or none: titles alone.")] = "spacy",
-    wait: Annotated[float, typer.Option(min=0, help="Seconds to wait while another process changes the index.")] = 0.0,
+    extractor: ExtractorOption = "spacy",
+    embedder: EmbedderOption = None,
+    wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Bring an index up to date with sources. Only what is missing is done: repeat an interrupted run to resume it."""
-    with HippoGraph(index, extractor=_extractor(extractor)) as hippograph, _Bars() as bars:
+    with (
+        HippoGraph(index, extractor=extractor_of(extractor), embedder=embedder_of(embedder)) as hippograph,
+        Bars() as bars,
+    ):
         report = hippograph.index(sources, progress=bars, wait=wait)
+    finish(report, as_json=as_json)
+
+
+def finish(report: IndexReport, *, as_json: bool) -> None:
+    """Print what a run did, and exit with 1 if something could not be indexed."""
     if as_json:
         print_json(_as_json(report))
     else:
@@ -50,15 +56,7 @@ def index(
         raise typer.Exit(1)
 
 
-def _extractor(name: str) -> Extractor:
-    if name == "spacy":
-        return SpacyExtractor()
-    if name == "none":
-        return NoExtractor()
-    raise InputError(f"there is no extractor {name!r}; choose one of spacy, none")
-
-
-class _Bars:
+class Bars:
     """Progress bars on stderr, one per stage; silent when stderr is not a terminal."""
 
     def __init__(self) -> None:
@@ -75,7 +73,7 @@ class _Bars:
         )
         self._tasks: dict[str, TaskID] = {}
 
-    def __enter__(self) -> _Bars:
+    def __enter__(self) -> Bars:
         self._progress.start()
         return self
 
@@ -83,6 +81,7 @@ class _Bars:
         self._progress.stop()
 
     def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Move the bar of a stage."""
         if stage not in self._tasks:
             self._tasks[stage] = self._progress.add_task(stage, total=total, rate="")
         elapsed = self._progress.tasks[self._tasks[stage]].elapsed
@@ -95,6 +94,7 @@ def _as_json(report: IndexReport) -> dict[str, object]:
         "added": report.added,
         "replaced": report.replaced,
         "unchanged": report.unchanged,
+        "removed": report.removed,
         "skipped": [{"where": item.where, "reason": item.reason, "harmless": item.harmless} for item in report.skipped],
         "failed": [{"where": item.where, "reason": item.reason} for item in report.failures],
         "extraction": dict(report.extraction),
@@ -109,7 +109,9 @@ def _as_json(report: IndexReport) -> dict[str, object]:
 
 def _show(report: IndexReport) -> None:
     console = output()
-    console.print(f"{report.added:,} documents added, {report.replaced:,} replaced, {report.unchanged:,} unchanged")
+    counts = {"replaced": report.replaced, "removed": report.removed, "unchanged": report.unchanged}
+    told = [f"{count:,} {what}" for what, count in counts.items() if count or what != "removed"]
+    console.print(f"{report.added:,} documents added, {', '.join(told)}")
     extracted = ", ".join(f"{count:,} {status}" for status, count in report.extraction.items() if count)
     console.print(f"extraction: {extracted or 'nothing to do'}")
     for title, items in (("skipped", report.skipped), ("failed", report.failures)):

@@ -8,6 +8,7 @@ import typer
 from rich.markup import escape
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.cli.models import EmbedderOption, FilterOption, embedder_of
 from hippograph.hippograph import HippoGraph
 from hippograph.types import Ranking
 
@@ -21,11 +22,13 @@ def retrieve(
     index: IndexOption,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     retriever: Annotated[str, typer.Option(help="default, dense, bm25 or hybrid.")] = "default",
+    filter: FilterOption = None,
+    embedder: EmbedderOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank passages for a question."""
-    with HippoGraph(index) as hippograph:
-        ranking = hippograph.retrieve(question, k=k, retriever=retriever)
+    with HippoGraph(index, embedder=embedder_of(embedder)) as hippograph:
+        ranking = hippograph.retrieve(question, k=k, retriever=retriever, filter=filter)
     if as_json:
         print_json(_as_json(ranking))
     else:

@@ -19,6 +19,7 @@ from hippograph.index.assemble import EdgeWeights
 from hippograph.index.cut_documents import Source
 from hippograph.index.draft import Addition, draft
 from hippograph.index.intake import take_in
+from hippograph.index.removal import RemovalReport, choose_documents, emptied_sources
 from hippograph.index.report import IndexReport, Progress, Tally
 from hippograph.index.revision import GraphSettings, NewVectors, complete, restrict, state_of
 from hippograph.index.synonyms import SynonymLinker
@@ -26,8 +27,10 @@ from hippograph.protocols import Embedder, Extractor
 from hippograph.store.arrays import StringTable
 from hippograph.store.catalog import Catalog
 from hippograph.store.evidence import STAMP_BYTES
+from hippograph.store.index_directory import Session
 from hippograph.store.snapshot import Manifest, Snapshot, open_snapshot, publish
 from hippograph.text.chunking import SentenceChunker
+from hippograph.text.metadata_filter import MetadataFilter
 from hippograph.text.normalization import NORMALIZER_VERSION
 from hippograph.types import Extraction, FloatArray, IntArray, Passage, SkippedItem, TextRole, Usage
 
@@ -70,10 +73,10 @@ class Indexer:
         self,
         sources: Sequence[Source],
         *,
-        catalog: Catalog,
-        directory: Path,
-        published: Snapshot | None = None,
+        session: Session,
         progress: Progress | None = None,
+        exactly: bool = False,
+        reembed: bool = False,
     ) -> IndexReport:
         """Bring an index up to date with sources, and publish it if anything changed.
 
@@ -81,70 +84,87 @@ class Indexer:
         ----------
         sources
             Files, folders, documents and passages; those that the index already holds unchanged cost nothing.
-        catalog
-            The index's catalog.
-        directory
-            The index's directory, in which snapshots are published.
-        published
-            The current snapshot; None if there is none.
+        session
+            The index, and the right to change it.
         progress
             Is told how far each stage is.
+        exactly
+            Whether documents that came from one of the sources and are there no more are removed from the index.
+        reembed
+            Whether the index may have been built with another embedder, whose vectors are then replaced.
 
         Raises
         ------
         InputError
             If a source does not exist.
         IndexMismatchError
-            If the index was built with another embedder or extractor.
+            If the index was built with another extractor, or embedder unless `reembed` is set.
         DamagedIndexError
             If a file of the current snapshot has been altered.
         """
-        if published is not None:
-            self._check_built_alike(published.manifest)
+        if session.published is not None:
+            self._check_built_alike(session.published.manifest, reembed=reembed)
         tally = Tally(progress=progress)
         with tally.stage("load"):
-            take_in(sources, chunker=self.chunker, catalog=catalog, directory=directory, tally=tally)
+            take_in(sources, chunker=self.chunker, session=session, tally=tally, exactly=exactly)
         with tally.stage("extract"):
-            self._extract(catalog, tally)
-        generation, changed = self._bring_up_to_date(catalog, directory, published, tally)
+            self._extract(session.catalog, tally)
+        generation, changed = self._bring_up_to_date(session, tally)
         return tally.report(
-            catalog.extractions.counts(self.extractor.fingerprint), generation=generation, published=changed
+            session.catalog.extractions.counts(self.extractor.fingerprint), generation=generation, published=changed
         )
 
-    def publish_removals(self, *, catalog: Catalog, directory: Path, published: Snapshot) -> int:
-        """Publish the current snapshot without the documents that the catalog has lost; no model is called.
-
-        What else is new in the catalog waits for the next `index`.
+    def remove(
+        self,
+        session: Session,
+        ids: Sequence[str],
+        *,
+        filter: MetadataFilter | None = None,
+        source: str | Path | None = None,
+    ) -> RemovalReport:
+        """Remove documents and publish the rest; no model is called.
 
         Parameters
         ----------
-        catalog
-            The index's catalog.
-        directory
-            The index's directory.
-        published
-            The current snapshot.
-
-        Returns
-        -------
-        The published generation.
+        session
+            The index, and the right to change it.
+        ids, filter, source
+            Which documents; see `choose_documents`.
 
         Raises
         ------
+        InputError
+            If nothing says which.
         IndexMismatchError
             If the graph was made with other settings.
         DamagedIndexError
             If a file of the current snapshot has been altered.
         """
-        self.check_settings(published.manifest)
-        held = {fact.id for fact in catalog.documents.facts()}
+        if session.published is not None:
+            self.check_settings(session.published.manifest)
+        chosen, missing = choose_documents(session, ids, filter=filter, source=source)
+        removed = session.catalog.documents.delete(chosen)
+        for origin in emptied_sources(session):
+            session.catalog.sources.forget(origin)
+        generation = self._publish_removals(session)
+        return RemovalReport(removed=tuple(removed), missing=tuple(missing), generation=generation)
+
+    def _publish_removals(self, session: Session) -> int:
+        """Publish the current snapshot without the documents that the catalog has lost.
+
+        What else is new in the catalog waits for the next `index`.
+        """
+        published = session.published
+        if published is None:
+            return 0
+        held = {fact.id for fact in session.catalog.documents.facts()}
         kept = [row for row, document in enumerate(published.passages.documents) if document in held]
         if len(kept) == len(published.passages):
             return published.generation
-        base = open_snapshot(directory, verify=True)
+        base = open_snapshot(session.directory, verify=True)
         rest = restrict(base, np.array(kept, dtype=np.int64), settings=self.settings)
-        catalog.checkpoint()
-        return publish(directory, rest)
+        session.catalog.checkpoint()
+        return publish(session.directory, rest)
 
     def check_settings(self, published: Manifest) -> None:
         """Refuse to derive anything from a snapshot whose graph was made in another way.
@@ -160,12 +180,12 @@ class Indexer:
                 "run `hippograph index` to make it anew, or use the same settings"
             )
 
-    def _check_built_alike(self, published: Manifest) -> None:
-        for part, built, given in (
-            ("embedder", published.embedder, self.embedder.fingerprint),
-            ("extractor", published.extractor, self.extractor.fingerprint),
+    def _check_built_alike(self, published: Manifest, *, reembed: bool) -> None:
+        for part, built, given, exchangeable in (
+            ("embedder", published.embedder, self.embedder.fingerprint, reembed),
+            ("extractor", published.extractor, self.extractor.fingerprint, False),
         ):
-            if built != given:
+            if built != given and not exchangeable:
                 raise IndexMismatchError(
                     f"the index was built with the {part} {built!r}, not {given!r}; use that {part}, or build a new "
                     "index in another directory"
@@ -213,17 +233,16 @@ class Indexer:
                 "make it give one for each"
             )
 
-    def _bring_up_to_date(
-        self, catalog: Catalog, directory: Path, published: Snapshot | None, tally: Tally
-    ) -> tuple[int, bool]:
+    def _bring_up_to_date(self, session: Session, tally: Tally) -> tuple[int, bool]:
         """Publish what the catalog holds; return the generation, and whether it is a new one."""
+        catalog, published = session.catalog, session.published
         with tally.stage("compare"):
             held = list(catalog.extractions.stamps(self.extractor.fingerprint))
             stamps = np.frombuffer(b"".join(stamp for _, stamp in held), dtype=np.uint8).reshape(-1, STAMP_BYTES)
             state = state_of(self.settings, StringTable.of(name for name, _ in held), stamps)
-            if published is not None and published.manifest.state == state:
+            if published is not None and self._is_current(published.manifest, state):
                 return published.generation, False
-            base = self._base(directory, published)
+            base = self._base(session)
             kept, changed = _compare(base, held)
         with tally.stage("name entities"):
             tally.tell("name entities", len(changed), None)
@@ -251,16 +270,20 @@ class Indexer:
         with tally.stage("publish"):
             tally.tell("publish", 1, None)
             catalog.checkpoint()
-            return publish(directory, content), True
+            return publish(session.directory, content), True
 
-    def _base(self, directory: Path, published: Snapshot | None) -> Snapshot:
+    def _is_current(self, published: Manifest, state: str) -> bool:
+        models = (published.embedder, published.extractor) == (self.embedder.fingerprint, self.extractor.fingerprint)
+        return models and published.state == state
+
+    def _base(self, session: Session) -> Snapshot:
         """Return what to start from: the current snapshot, checked whole, if its graph was made in the same way."""
-        if published is None:
+        if session.published is None:
             return Snapshot.empty()
-        built = published.manifest
+        built = session.published.manifest
         same = (built.settings, built.normalizer) == (self.settings.digest, NORMALIZER_VERSION)
         models = (built.embedder, built.extractor) == (self.embedder.fingerprint, self.extractor.fingerprint)
-        return open_snapshot(directory, verify=True) if same and models else Snapshot.empty()
+        return open_snapshot(session.directory, verify=True) if same and models else Snapshot.empty()
 
     def _embedded(self, texts: Sequence[str], role: TextRole, stage: str, catalog: Catalog, tally: Tally) -> FloatArray:
         """Embed the texts that the catalog has no vectors of, save often, and return the vectors of all."""

@@ -27,7 +27,7 @@ class IndexReport:
 
     Parameters
     ----------
-    added, replaced, unchanged
+    added, replaced, unchanged, removed
         Documents by what became of them.
     skipped
         What could not be indexed, and why.
@@ -46,6 +46,7 @@ class IndexReport:
     added: int
     replaced: int
     unchanged: int
+    removed: int
     skipped: tuple[SkippedItem, ...]
     extraction: Mapping[ExtractionStatus, int]
     failures: tuple[SkippedItem, ...]
@@ -69,6 +70,7 @@ class Tally:
     added: int = 0
     replaced: int = 0
     unchanged: int = 0
+    removed: int = 0
     skipped: list[SkippedItem] = field(default_factory=list)
     failures: list[SkippedItem] = field(default_factory=list)
     model_seconds: dict[str, float] = field(default_factory=dict)
@@ -114,6 +116,7 @@ class Tally:
             added=self.added,
             replaced=self.replaced,
             unchanged=self.unchanged,
+            removed=self.removed,
             skipped=tuple(self.skipped),
             extraction=extraction,
             failures=tuple(self.failures),

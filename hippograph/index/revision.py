@@ -6,7 +6,7 @@ one function serves to build out of nothing, to add, to replace, to delete, and 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 
 import numpy as np
@@ -137,13 +137,15 @@ def restrict(snapshot: Snapshot, kept: IntArray, *, settings: GraphSettings) -> 
         How the graph is made; those of the snapshot.
     """
     nothing = np.empty((0, snapshot.manifest.dimension), dtype=np.float32)
-    return complete(
+    part = complete(
         draft(snapshot, kept, []),
         NewVectors(passages=nothing, entities=nothing, triples=nothing),
         embedder=snapshot.manifest.embedder,
         extractor=snapshot.manifest.extractor,
         settings=settings,
     )
+    # What did not change is still that of the whole.
+    return replace(part, hold=snapshot.hold)
 
 
 def state_of(settings: GraphSettings, ids: StringTable, stamps: NDArray[np.uint8]) -> str:

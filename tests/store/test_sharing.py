@@ -13,9 +13,9 @@ import pytest
 
 from benchmarks import sharing
 from benchmarks.sharing import QUERIES, documents, expected_digests, faults, generations_of, open_index, share
-from hippograph import hippograph as front_door
 from hippograph.errors import IndexDirectoryError
 from hippograph.hippograph import RETRIEVERS, HippoGraph
+from hippograph.store import index_directory
 from hippograph.store.lock import writing
 from hippograph.store.snapshot import Snapshot, open_snapshot
 
@@ -171,7 +171,7 @@ def test_who_opens_while_the_same_object_publishes_does_not_keep_the_former_one(
     with open_index(tmp_path) as index, open_index(tmp_path) as writer, ThreadPoolExecutor(2) as pool:
         writer.index(documents(1, PASSAGES))
         with monkeypatch.context() as patch:
-            patch.setattr(front_door, "open_snapshot", slowly)
+            patch.setattr(index_directory, "open_snapshot", slowly)
             reading = pool.submit(lambda: index.snapshot.generation)
             assert opened.wait(30)
         publishing = pool.submit(index.index, documents(2, PASSAGES))

@@ -1,0 +1,159 @@
+"""An index directory: its catalog, its current snapshot, and the right to change them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Final
+
+from hippograph.errors import DamagedIndexError, NoIndexError
+from hippograph.store.catalog import Catalog
+from hippograph.store.database import make_directory
+from hippograph.store.lock import LOCK, writing
+from hippograph.store.publication import collect
+from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
+
+__all__ = ["CATALOG", "IndexDirectory", "Session"]
+
+CATALOG: Final = "catalog.sqlite"
+"""The name of the catalog's file."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Session:
+    """What the one process that may change an index works with.
+
+    Parameters
+    ----------
+    directory
+        The index directory.
+    catalog
+        The open catalog.
+    published
+        The current snapshot; None if nothing was published yet.
+    """
+
+    directory: Path
+    catalog: Catalog
+    published: Snapshot | None
+
+
+class IndexDirectory:
+    """Opens the parts of an index when they are needed, once each; threads may share it.
+
+    Parameters
+    ----------
+    path
+        The directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._opening = Lock()
+        self._snapshot: Snapshot | None = None
+        self._catalog: Catalog | None = None
+
+    def snapshot(self) -> Snapshot:
+        """Return the current snapshot, as of the first call or the last publication by this object.
+
+        Raises
+        ------
+        NoIndexError
+            If nothing was ever published there.
+        IndexMismatchError
+            If it has another format.
+        DamagedIndexError
+            If a file is missing or truncated.
+        """
+        # Who opens it and who publishes the next take turns, so that no former one is kept after the publication.
+        with self._opening:
+            if self._snapshot is None:
+                self._snapshot = open_snapshot(self.path)
+            return self._snapshot
+
+    def catalog(self) -> Catalog:
+        """Return the catalog, to be read; that takes no right to write to the directory.
+
+        Raises
+        ------
+        NoIndexError
+            If there is none.
+        IndexMismatchError, DamagedIndexError, IndexDirectoryError
+            If it cannot be opened.
+        """
+        with self._opening:
+            if self._catalog is None:
+                self._catalog = Catalog.open(self.path / CATALOG)
+            return self._catalog
+
+    @contextmanager
+    def session(self, *, create: bool = False, wait: float = 0.0) -> Iterator[Session]:
+        """Lend the right to change the index; whatever is published meanwhile is what `snapshot` returns afterwards.
+
+        Parameters
+        ----------
+        create
+            Whether to make the directory and the catalog if there are none.
+        wait
+            How long to wait for another process or thread that is changing the index, in seconds.
+
+        Raises
+        ------
+        NoIndexError
+            If the directory is a file, holds something else than an index, or holds nothing and `create` is not set.
+        IndexDirectoryError
+            If another process or thread is still changing the index, or the directory cannot be written to.
+        """
+        self._refuse_foreign()
+        if create:
+            make_directory(self.path)
+        elif not (self.path / CATALOG).exists():
+            raise NoIndexError(
+                f"there is no index in {self.path}; make one with: hippograph index SOURCE --index {self.path}"
+            )
+        with writing(self.path, wait=wait), Catalog.open(self.path / CATALOG, create=create, write=True) as catalog:
+            collect(self.path / SNAPSHOTS)
+            try:
+                published: Snapshot | None = open_snapshot(self.path)
+            except NoIndexError:
+                published = None
+            try:
+                yield Session(directory=self.path, catalog=catalog, published=published)
+            finally:
+                self.refresh()
+                # Nor does this session hold the former snapshot any more.
+                if published is not None and published.hold is not None:
+                    published.hold.release()
+            collect(self.path / SNAPSHOTS)
+
+    def refresh(self) -> None:
+        """Let go of the snapshot, so that the next use opens what is current by then."""
+        with self._opening:
+            self._snapshot = None
+
+    def close(self) -> None:
+        """Close the files; the object may be used again."""
+        with self._opening:
+            self._snapshot = None
+            if self._catalog is not None:
+                self._catalog.close()
+                self._catalog = None
+
+    def _refuse_foreign(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise NoIndexError(f"{self.path} is a file; name an empty or a new directory for the index")
+        if not self.path.is_dir():
+            return
+        held = {path.name for path in self.path.iterdir()} - {LOCK}
+        # Looked for last: another process may be making the index just now, and that file is the first it makes.
+        if (self.path / CATALOG).exists():
+            return
+        if SNAPSHOTS in held:
+            raise DamagedIndexError(
+                f"{self.path} has lost its {CATALOG}; put it back, or delete the directory and index again"
+            )
+        if held:
+            raise NoIndexError(f"{self.path} holds other things than an index; name an empty or a new directory")
