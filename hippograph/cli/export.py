@@ -28,7 +28,8 @@ def export(
         raise InputError(f"there is no format {format!r}; choose one of parquet, graphml")
     if vectors and format != "parquet":
         raise InputError(f"--vectors is for parquet, not for {format}; leave it out")
-    snapshot = open_snapshot(index)
+    # All of it is read anyway, and what leaves the index should be what was published.
+    snapshot = open_snapshot(index, verify=True)
     files = export_parquet(snapshot, out, vectors=vectors) if format == "parquet" else [write_graphml(snapshot, out)]
     sizes = {str(path): path.stat().st_size for path in files}
     if as_json:
