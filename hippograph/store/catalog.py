@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
+from hippograph.store.checking import Fault, check
 from hippograph.store.database import Database
 from hippograph.store.documents import Documents
 from hippograph.store.extractions import Extractions
-from hippograph.store.full_text import FullText
+from hippograph.store.mending import LostDocument, mend
+from hippograph.store.sources import Sources
 from hippograph.store.usage import UsageLedger
 from hippograph.store.vectors import Vectors
 
@@ -34,76 +36,107 @@ class Catalog:
     >>> oslo = Document(id="oslo", text="A capital.", title="Oslo")
     >>> with TemporaryDirectory() as folder, Catalog.open(Path(folder) / "catalog.sqlite", create=True) as catalog:
     ...     catalog.documents.replace(oslo, [Passage(id="oslo", document="oslo", text=oslo.text, title=oslo.title)])
-    ...     print(catalog.documents.counts(), [name for name, _ in catalog.search(["capital"], k=5)])
+    ...     print(catalog.documents.counts(), catalog.check())
     ...     print([passage.id for passage in catalog.extractions.pending("an extractor")])
     ...     print(catalog.vectors.missing("an embedder", "entity", ["Oslo"]))
-    (1, 1) ['oslo']
+    (1, 1) []
     ['oslo']
     ['Oslo']
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._full_text = FullText(database)
         self.documents = Documents(database)
         self.extractions = Extractions(database)
         self.vectors = Vectors(database)
+        self.sources = Sources(database)
         self.usage = UsageLedger(database)
 
     @classmethod
-    def open(cls, path: str | Path, *, create: bool = False) -> Catalog:
-        """Open a catalog.
+    def open(cls, path: str | Path, *, create: bool = False, write: bool = False) -> Catalog:
+        """Open a catalog, by default only to read it.
+
+        A catalog of an older format is brought up to date if it may be changed.
+
+        It can be read where nothing may be written, from a read-only medium, say. What another machine writes to it
+        there while an answer is being read makes that answer fail; later ones see it.
 
         Parameters
         ----------
         path
             The file, by custom `catalog.sqlite` in the directory of the index.
         create
-            Whether to make it, and its directory, if there is none.
+            Whether to make it, and its directory, if there is none; then it may be changed.
+        write
+            Whether it may be changed.
 
         Raises
         ------
         NoIndexError
             If there is no catalog and `create` is not set.
         IndexMismatchError
-            If it was made by a newer hippograph, or by another program.
+            If it was made by a newer hippograph, or by another program, or by an older hippograph and may not be
+            changed.
         DamagedIndexError
             If it is not an SQLite database or cannot be read.
         IndexDirectoryError
             If it cannot be opened or written to.
         """
-        return cls(Database.open(Path(path), create=create))
+        return cls(Database.open(Path(path), create=create, write=write))
 
-    def search(self, terms: Sequence[str], *, k: int, title_weight: float = 1.0) -> list[tuple[str, float]]:
-        """Rank the passages that contain any of the terms by BM25 [1]_.
+    def check(self) -> list[Fault]:
+        """Compare everything in the catalog with its checksums; an empty list means that all is as it was stored.
 
-        A term of several words must occur as a phrase. Case and diacritics do not matter. A run of Chinese, Japanese,
-        Korean, Thai, Lao, Khmer or Burmese characters is looked up by its overlapping pairs of characters, so that a
-        whole question may be given as one term. SQLite fixes the parameters of BM25: k1 = 1.2, b = 0.75.
-
-        Parameters
-        ----------
-        terms
-            Words or phrases, as text: nothing in them is query syntax. Repeated terms count once.
-        k
-            At most so many passages, 1 or more.
-        title_weight
-            What an occurrence in the title counts, where one in the text counts 1; 0 or more.
-
-        Returns
-        -------
-        Ids of passages and their scores, above 0, best first; equal scores in the order of the ids.
+        Rows are read one by one, so it takes no more memory than the list of what is wrong.
 
         Raises
         ------
-        InputError
-            If `k` or `title_weight` is out of range.
-
-        References
-        ----------
-        .. [1] Robertson and Zaragoza, "The Probabilistic Relevance Framework: BM25 and Beyond", 2009.
+        IndexDirectoryError
+            If the file cannot be read for a reason that lies outside of it.
         """
-        return self._full_text.search(terms, k=k, title_weight=title_weight)
+        return check(self._database)
+
+    def mend(self, faults: Sequence[Fault]) -> list[LostDocument]:
+        """Mend what `check` found: what is sound is kept, all else goes.
+
+        Vectors and extractions that go are made again by the next index run. A document goes if any part of it is
+        damaged, so that none is there by half.
+
+        Parameters
+        ----------
+        faults
+            What `check` returned.
+
+        Returns
+        -------
+        The documents to index again, in the order of their ids.
+
+        Raises
+        ------
+        DamagedIndexError
+            If documents, passages or extractions cannot be read at all; nothing is changed then.
+        IndexDirectoryError
+            If the catalog was opened for reading, or the disk is full.
+        """
+        return mend(self._database, faults)
+
+    def prune(self, *, embedder: str, keys: Iterable[bytes]) -> tuple[int, int]:
+        """Delete what no document needs any more, and give the space back to the disk.
+
+        Parameters
+        ----------
+        embedder
+            The fingerprint of the embedder in use; the vectors of others go.
+        keys
+            The `vector_key` of each text that is still in use; the vectors of others go.
+
+        Returns
+        -------
+        How many extractions, those of texts that no passage has, and how many vectors were deleted.
+        """
+        deleted = self.extractions.forget_unread(), self.vectors.keep_only(embedder, keys)
+        self._database.compact()
+        return deleted
 
     def checkpoint(self) -> None:
         """Put everything that is saved on the disk itself; without, a power cut may lose the last transactions.

@@ -1,93 +1,33 @@
-"""Documents and their passages in the catalog."""
+"""Putting documents and their passages into the catalog, and taking them out."""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import Any, Final
+from pathlib import Path
+from typing import Final
 
 from hippograph.errors import InputError
-from hippograph.store.database import Database
-from hippograph.store.full_text import add_passage, remove_passage
-from hippograph.store.schema import digest_of_texts
-from hippograph.types import Document, Passage, Scalar
+from hippograph.store.holdings import DocumentFacts, DocumentRecord, Holdings, altered, askable
+from hippograph.store.schema import digest_of_texts, stamp_of
+from hippograph.types import Document, Passage
 
-__all__ = [
-    "PASSAGE_COLUMNS",
-    "DocumentFacts",
-    "DocumentRecord",
-    "Documents",
-    "content_digest",
-    "document_digest",
-    "passage_of",
-]
+__all__ = ["DocumentFacts", "DocumentRecord", "Documents", "content_digest", "document_digest", "storable"]
 
-PASSAGE_COLUMNS: Final = (
-    "passages.id, documents.id, passages.text, passages.title, documents.source, "
-    "passages.start, passages.end, passages.page, documents.metadata"
-)
-"""What `passage_of` reads, of `passages` joined with `documents`."""
+# Documents in a transaction: enough that the transaction itself costs nothing, few enough that nobody waits for it.
+_BATCH: Final = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentRecord:
-    """What tells whether a document has changed.
-
-    Parameters
-    ----------
-    source
-        Where it was read from, as the user named it.
-    origin
-        The same place, however it is named.
-    digest
-        The `document_digest` of what was indexed.
-    """
-
-    source: str
-    origin: str
-    digest: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentFacts:
-    """What a document is, but for its text.
-
-    Parameters
-    ----------
-    id, source, origin, title
-        As in `Document` and `DocumentRecord`.
-    metadata
-        Flat facts about it.
-    """
-
-    id: str
-    source: str
-    origin: str
-    title: str
-    metadata: Mapping[str, Scalar]
-
-
-class Documents:
-    """The documents of an index, their passages and the full text of these, always in step with each other.
+class Documents(Holdings):
+    """The documents of an index and their passages, always in step with each other.
 
     Parameters
     ----------
     database
         The catalog's database.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def records(self) -> dict[str, DocumentRecord]:
-        """Return what is known of every document, by id, in the order of the ids."""
-        rows = self._database.rows("SELECT id, source, origin, digest FROM documents ORDER BY id")
-        return {
-            name: DocumentRecord(source=source, origin=origin, digest=digest) for name, source, origin, digest in rows
-        }
 
     def replace(self, document: Document, passages: Sequence[Passage]) -> None:
         """Put in a document with its passages, in place of what was there under its id, in one transaction.
@@ -104,7 +44,7 @@ class Documents:
         self,
         pairs: Iterable[tuple[Document, Sequence[Passage]]],
         *,
-        batch: int = 256,
+        batch: int = _BATCH,
         origin: Callable[[str], str] = str,
     ) -> None:
         """Put in many documents as `replace` does, so many in one transaction.
@@ -135,41 +75,54 @@ class Documents:
                 for document, passages in block:
                     _replace(connection, document, passages, origin=origin(document.source))
 
-    def set_source(self, document_id: str, source: str, *, origin: str | None = None) -> None:
-        """Note that a document, unchanged, is now read from another file.
+    def set_sources(self, sources: Mapping[str, str], *, origin: Callable[[str], str] = str) -> None:
+        """Note that documents, unchanged, are now read from other files; some hundreds in one transaction.
+
+        Parameters
+        ----------
+        sources
+            The new sources by the ids of the documents.
+        origin
+            Tells the place that a source names; by default the source itself.
 
         Raises
         ------
         InputError
-            If there is no such document.
+            If there is no such document; those of the transactions before are then changed.
+        DamagedIndexError
+            If a document or a passage of it has been altered.
         """
-        with self._database.transaction() as connection:
-            values = (_text(source), _text(source if origin is None else origin), document_id)
-            changed = connection.execute("UPDATE documents SET source = ?, origin = ? WHERE id = ?", values)
-            if changed.rowcount == 0:
-                raise InputError(f"there is no document {document_id!r} in the index; index it first")
+        names = sorted(sources)
+        for at in range(0, len(names), _BATCH):
+            with self._database.transaction() as connection:
+                for name in names[at : at + _BATCH]:
+                    place = origin(sources[name])
+                    _set_source(connection, self._database.path, name, source=sources[name], origin=place)
 
-    def passages(self) -> Iterator[Passage]:
-        """Stream all passages in the order of their ids; what is written meanwhile is not seen."""
-        statement = f"""
-            SELECT {PASSAGE_COLUMNS} FROM passages JOIN documents ON documents.row = passages.document
-            ORDER BY passages.id
-        """  # noqa: S608 - only the constant above is put in
-        for row in self._database.rows(statement):
-            yield passage_of(row)
+    def delete(self, ids: Iterable[str]) -> list[str]:
+        """Take documents out, with their passages; some hundreds in one transaction.
 
-    def facts(self) -> Iterator[DocumentFacts]:
-        """Stream what is known of every document, in the order of the ids."""
-        for name, source, origin, title, metadata in self._database.rows(
-            "SELECT id, source, origin, title, metadata FROM documents ORDER BY id"
-        ):
-            yield DocumentFacts(id=name, source=source, origin=origin, title=title, metadata=json.loads(metadata))
+        What was extracted and embedded stays, for the case that they come back, until `Catalog.prune`.
 
-    def counts(self) -> tuple[int, int]:
-        """Return how many documents and how many passages there are."""
-        statement = "SELECT (SELECT count(*) FROM documents), (SELECT count(*) FROM passages)"
-        [(documents, passages)] = self._database.rows(statement)
-        return documents, passages
+        Parameters
+        ----------
+        ids
+            Ids of documents; it is no error if there is no such document.
+
+        Returns
+        -------
+        The ids of those that were there, in order.
+        """
+        deleted = []
+        wanted = askable(ids)
+        for at in range(0, len(wanted), _BATCH):
+            with self._database.transaction() as connection:
+                for name in wanted[at : at + _BATCH]:
+                    found = connection.execute("SELECT row FROM documents WHERE id = ?", (name,)).fetchone()
+                    if found is not None:
+                        delete_row(connection, found[0])
+                        deleted.append(name)
+        return deleted
 
 
 def document_digest(document: Document) -> str:
@@ -204,52 +157,69 @@ def content_digest(passage: Passage) -> str:
     return digest_of_texts(passage.title, passage.text).hex()
 
 
-def passage_of(row: Sequence[Any]) -> Passage:
-    """Make a passage of a row of `PASSAGE_COLUMNS`."""
-    name, document, text, title, source, start, end, page, metadata = row
-    return Passage(
-        id=name,
-        document=document,
-        text=text,
-        title=title,
-        source=source,
-        span=(start, end),
-        page=page,
-        metadata=json.loads(metadata),
-    )
+def delete_row(connection: sqlite3.Connection, row: int) -> None:
+    """Take out the document of a row with its passages, inside the caller's transaction."""
+    connection.execute("DELETE FROM passages WHERE document = ?", (row,))
+    connection.execute("DELETE FROM documents WHERE row = ?", (row,))
+
+
+def storable(text: str) -> str:
+    """Return a text if it is Unicode.
+
+    Raises
+    ------
+    InputError
+        If a part of it is not.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        excerpt = text[max(0, error.start - 20) : error.start + 20]
+        raise InputError(
+            f"a lone surrogate at character {error.start} of {excerpt!r} is not Unicode text; "
+            'decode the file with errors="replace"'
+        ) from error
+    return text
 
 
 def _replace(connection: sqlite3.Connection, document: Document, passages: Sequence[Passage], *, origin: str) -> None:
+    metadata = _metadata(document)
     values = (
-        _text(document.source),
-        _text(origin),
-        _text(document.title),
+        storable(document.id),
+        len(passages),
+        storable(document.source),
+        storable(origin),
+        storable(document.title),
         document_digest(document),
-        _metadata(document),
-        _text(document.id),
+        metadata,
     )
+    stamped = (*values[1:], stamp_of(*values), document.id)
     found = connection.execute("SELECT row FROM documents WHERE id = ?", (document.id,)).fetchone()
     if found is None:
-        statement = "INSERT INTO documents (source, origin, title, digest, metadata, id) VALUES (?, ?, ?, ?, ?, ?)"
-        owner = connection.execute(statement, values).lastrowid
+        statement = """
+            INSERT INTO documents (parts, source, origin, title, digest, metadata, stamp, id)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+        """
+        owner = connection.execute(statement, stamped).lastrowid
     else:
         [owner] = found
-        statement = "UPDATE documents SET source = ?, origin = ?, title = ?, digest = ?, metadata = ? WHERE id = ?"
-        connection.execute(statement, values)
-        old = connection.execute("SELECT row, title, text FROM passages WHERE document = ?", (owner,)).fetchall()
-        for row, title, text in old:
-            remove_passage(connection, row, title=title, text=text)
+        statement = """
+            UPDATE documents
+            SET parts = ?, source = ?, origin = ?, title = ?, digest = ?, metadata = ?, stamp = ? WHERE id = ?
+        """
+        connection.execute(statement, stamped)
         connection.execute("DELETE FROM passages WHERE document = ?", (owner,))
     for position, passage in enumerate(passages):
         _check(passage, document)
-        row = _insert(connection, passage, owner=owner, position=position)
-        add_passage(connection, row, title=passage.title, text=passage.text)
+        _insert(connection, passage, owner=owner, position=position, metadata=metadata)
 
 
-def _insert(connection: sqlite3.Connection, passage: Passage, *, owner: int | None, position: int) -> int:
+def _insert(
+    connection: sqlite3.Connection, passage: Passage, *, owner: int | None, position: int, metadata: str
+) -> None:
     taken = connection.execute(
         "SELECT documents.id FROM passages JOIN documents ON documents.row = passages.document WHERE passages.id = ?",
-        (_text(passage.id),),
+        (storable(passage.id),),
     ).fetchone()
     if taken is not None:
         raise InputError(
@@ -258,15 +228,35 @@ def _insert(connection: sqlite3.Connection, passage: Passage, *, owner: int | No
         )
     start, end = passage.span
     content = digest_of_texts(passage.title, passage.text)
-    values = (passage.id, owner, position, content, start, end, passage.page, _text(passage.title), _text(passage.text))
-    row = connection.execute(
-        """INSERT INTO passages (id, document, position, content, start, end, page, title, text)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)""",
-        values,
-    ).lastrowid
-    if row is None:  # cannot happen after an INSERT into a table with rows, but the types do not know
-        raise InputError(f"the passage {passage.id!r} could not be stored; index it again")
-    return row
+    stamp = stamp_of(passage.id, passage.document, content, start, end, passage.page, passage.source, metadata)
+    texts = (storable(passage.title), storable(passage.text))
+    connection.execute(
+        """INSERT INTO passages (id, document, position, stamp, content, start, end, page, title, text)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)""",
+        (passage.id, owner, position, stamp, content, start, end, passage.page, *texts),
+    )
+
+
+def _set_source(connection: sqlite3.Connection, path: Path, name: str, *, source: str, origin: str) -> None:
+    statement = "SELECT row, parts, source, origin, title, digest, metadata, stamp FROM documents WHERE id = ?"
+    found = connection.execute(statement, (name,)).fetchone()
+    if found is None:
+        raise InputError(f"there is no document {name!r} in the index; index it first")
+    # A new stamp on an altered row would make it look sound.
+    owner, parts, former, *rest, stamp = found
+    if stamp_of(name, parts, former, *rest) != stamp:
+        raise altered(f"the document {name!r}", path)
+    _, title, digest, metadata = rest
+    stamp = stamp_of(name, parts, storable(source), storable(origin), title, digest, metadata)
+    connection.execute(
+        "UPDATE documents SET source = ?, origin = ?, stamp = ? WHERE row = ?", (source, origin, stamp, owner)
+    )
+    statement = "SELECT row, id, content, start, end, page, stamp FROM passages WHERE document = ?"
+    for row, passage, *values, stamp in connection.execute(statement, (owner,)).fetchall():
+        if stamp_of(passage, name, *values, former, metadata) != stamp:
+            raise altered(f"the passage {passage!r}", path)
+        stamp = stamp_of(passage, name, *values, source, metadata)
+        connection.execute("UPDATE passages SET stamp = ? WHERE row = ?", (stamp, row))
 
 
 def _check(passage: Passage, document: Document) -> None:
@@ -297,16 +287,4 @@ def _metadata(document: Document) -> str:
         raise InputError(
             f"the metadata of document {document.id!r} hold a number that is not finite; leave it out"
         ) from error
-    return _text(text)
-
-
-def _text(text: str) -> str:
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        excerpt = text[max(0, error.start - 20) : error.start + 20]
-        raise InputError(
-            f"a lone surrogate at character {error.start} of {excerpt!r} is not Unicode text; "
-            'decode the file with errors="replace"'
-        ) from error
-    return text
+    return storable(text)

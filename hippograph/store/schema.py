@@ -1,22 +1,30 @@
-"""The catalog's tables, the version of their format, and the digests that key them."""
+"""The catalog's tables, the version of their format, and the digests that key and guard their rows."""
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+from functools import cache
 from hashlib import blake2b
-from typing import Final
+from typing import Final, TypeAlias
+from zlib import crc32
 
-__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "STATEMENTS", "digest_of_texts"]
+__all__ = ["APPLICATION_ID", "FORMAT_VERSION", "Schema", "checksum_of", "create_tables", "digest_of_texts"]
+__all__ += ["expected_schema", "schema_of", "stamp_of"]
 
 APPLICATION_ID: Final = 0x48495050
 """Marks an SQLite file as a catalog of hippograph ("HIPP")."""
 
-FORMAT_VERSION: Final = 1
-"""Raised whenever a table, a digest or the analysis of the full text changes: older code must not read newer files."""
+FORMAT_VERSION: Final = 2
+"""Raised whenever a table, a digest or a stamp changes; `migrations` brings older files up to it."""
 
-STATEMENTS: Final = (
+_STATEMENTS: Final = (
+    # Every row has a stamp or a checksum over what it says: a flipped bit is found, and what changed is known.
     """CREATE TABLE documents (
         row INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
+        stamp BLOB NOT NULL,
+        parts INTEGER NOT NULL,
         source TEXT NOT NULL,
         origin TEXT NOT NULL,
         title TEXT NOT NULL,
@@ -28,6 +36,7 @@ STATEMENTS: Final = (
         id TEXT NOT NULL UNIQUE,
         document INTEGER NOT NULL REFERENCES documents(row),
         position INTEGER NOT NULL,
+        stamp BLOB NOT NULL,
         content BLOB NOT NULL,
         start INTEGER NOT NULL,
         end INTEGER NOT NULL,
@@ -36,47 +45,81 @@ STATEMENTS: Final = (
         text TEXT NOT NULL
     )""",
     "CREATE UNIQUE INDEX passages_by_document ON passages(document, position)",
-    "CREATE INDEX passages_by_content ON passages(content, id)",
+    # This index and the one of extractions answer what is pending and what has changed; no text is touched for it.
+    "CREATE INDEX passages_by_content ON passages(content, id, stamp)",
     # Fingerprints are long and repeat in every row: rows hold the number instead.
-    "CREATE TABLE extractors (number INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL UNIQUE)",
+    """CREATE TABLE extractors (
+        number INTEGER PRIMARY KEY,
+        fingerprint TEXT NOT NULL UNIQUE,
+        stamp BLOB NOT NULL
+    )""",
     """CREATE TABLE extractions (
         row INTEGER PRIMARY KEY,
         extractor INTEGER NOT NULL REFERENCES extractors(number),
         content BLOB NOT NULL,
+        stamp BLOB NOT NULL,
         status TEXT NOT NULL CHECK (status IN ('done', 'empty', 'invalid', 'failed')),
         entities TEXT NOT NULL,
         triples TEXT NOT NULL,
         error TEXT NOT NULL,
         UNIQUE (extractor, content)
     )""",
+    "CREATE INDEX extractions_by_content ON extractions(extractor, content, status, stamp)",
     """CREATE TABLE embedders (
         number INTEGER PRIMARY KEY,
         fingerprint TEXT NOT NULL UNIQUE,
-        dimension INTEGER NOT NULL
+        dimension INTEGER NOT NULL,
+        stamp BLOB NOT NULL
     )""",
     # A row table with an index beside it, not WITHOUT ROWID: keys are random, and vectors are appended this way.
     """CREATE TABLE vectors (
         row INTEGER PRIMARY KEY,
         embedder INTEGER NOT NULL REFERENCES embedders(number),
         key BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
         vector BLOB NOT NULL,
         UNIQUE (embedder, key)
     )""",
+    """CREATE TABLE sources (
+        row INTEGER PRIMARY KEY,
+        origin TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        stamp BLOB NOT NULL
+    )""",
     """CREATE TABLE usage (
+        row INTEGER PRIMARY KEY,
         stage TEXT NOT NULL,
         model TEXT NOT NULL,
         calls INTEGER NOT NULL,
         items INTEGER NOT NULL,
         tokens INTEGER NOT NULL,
         seconds REAL NOT NULL,
-        PRIMARY KEY (stage, model)
-    ) WITHOUT ROWID""",
-    # Contentless: the texts are in `passages`. Marks (Mn, Mc) belong to words: else Hindi falls apart at vowel signs.
-    """CREATE VIRTUAL TABLE full_text USING fts5(
-        title, text, content='', tokenize="unicode61 remove_diacritics 2 categories 'L* N* Co Mn Mc'"
+        stamp BLOB NOT NULL,
+        UNIQUE (stage, model)
     )""",
 )
-"""What makes an empty database a catalog."""
+
+Schema: TypeAlias = list[tuple[str, str, str | None]]
+"""Kind, name and definition of each table and index, in order."""
+
+
+def create_tables(connection: sqlite3.Connection) -> None:
+    """Make the tables of a catalog, inside the caller's transaction."""
+    for statement in _STATEMENTS:
+        connection.execute(statement)
+
+
+def schema_of(connection: sqlite3.Connection) -> Schema:
+    """Return the tables and indices that a database has."""
+    return connection.execute("SELECT type, name, sql FROM sqlite_master ORDER BY type, name").fetchall()
+
+
+@cache
+def expected_schema() -> Schema:
+    """Return the tables and indices that a catalog has."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        create_tables(connection)
+        return schema_of(connection)
 
 
 def digest_of_texts(*texts: str) -> bytes:
@@ -97,3 +140,35 @@ def digest_of_texts(*texts: str) -> bytes:
         state.update(len(data).to_bytes(8, "little"))
         state.update(data)
     return state.digest()
+
+
+def stamp_of(*values: str | float | bytes | None) -> bytes:
+    """Hash the values of a row: `digest_of_texts` of them as texts, bytes as hexadecimal digits, None as "".
+
+    Examples
+    --------
+    >>> stamp_of("oslo", 3, None) == digest_of_texts("oslo", "3", "")
+    True
+    """
+    return digest_of_texts(*map(_as_text, values))
+
+
+def checksum_of(number: int, key: bytes, vector: bytes) -> int:
+    """Return the CRC-32 of a vector with its key and the number of its embedder.
+
+    Vectors are many and can be made again, so 4 bytes that are sure to differ for any burst of up to 32 bits suffice.
+
+    Examples
+    --------
+    >>> checksum_of(1, b"key", b"vector") == checksum_of(1, b"key", b"vectos")
+    False
+    """
+    return crc32(vector, crc32(key, number))
+
+
+def _as_text(value: str | float | bytes | None) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    return "" if value is None else repr(value)

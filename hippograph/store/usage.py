@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any, Final
+
 from hippograph.store.database import Database
+from hippograph.store.holdings import altered
+from hippograph.store.schema import stamp_of
 from hippograph.types import Usage
 
 __all__ = ["UsageLedger"]
@@ -33,18 +38,32 @@ class UsageLedger:
             What it has done since it was last added.
         """
         with self._database.transaction() as connection:
+            statement = f"SELECT {_COLUMNS} FROM usage WHERE stage = ? AND model = ?"  # noqa: S608
+            found = connection.execute(statement, (stage, model)).fetchone()
+            total = usage if found is None else self._usage(found) + usage
+            values = (stage, model, total.calls, total.items, total.tokens, float(total.seconds))
             connection.execute(
-                """INSERT INTO usage (stage, model, calls, items, tokens, seconds) VALUES (?, ?, ?, ?, ?, ?)
-                ON CONFLICT (stage, model) DO UPDATE SET calls = calls + excluded.calls,
-                items = items + excluded.items, tokens = tokens + excluded.tokens,
-                seconds = seconds + excluded.seconds""",
-                (stage, model, usage.calls, usage.items, usage.tokens, usage.seconds),
+                f"INSERT OR REPLACE INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+                (*values, stamp_of(*values)),
             )
 
     def totals(self) -> dict[tuple[str, str], Usage]:
-        """Return the sums by stage and model, in this order."""
-        statement = "SELECT stage, model, calls, items, tokens, seconds FROM usage ORDER BY stage, model"
-        return {
-            (stage, model): Usage(calls=calls, items=items, tokens=tokens, seconds=seconds)
-            for stage, model, calls, items, tokens, seconds in self._database.rows(statement)
-        }
+        """Return the sums by stage and model, in this order.
+
+        Raises
+        ------
+        DamagedIndexError
+            If one has been altered.
+        """
+        rows = self._database.rows(f"SELECT {_COLUMNS} FROM usage ORDER BY stage, model")  # noqa: S608
+        return {(row[0], row[1]): self._usage(row) for row in rows}
+
+    def _usage(self, row: Sequence[Any]) -> Usage:
+        *values, stamp = row
+        if stamp_of(*values) != stamp:
+            raise altered(f"the usage of {values[1]!r}", self._database.path)
+        _, _, calls, items, tokens, seconds = values
+        return Usage(calls=calls, items=items, tokens=tokens, seconds=seconds)
+
+
+_COLUMNS: Final = "stage, model, calls, items, tokens, seconds, stamp"

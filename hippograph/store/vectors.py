@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Final
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
 
 import numpy as np
 
-from hippograph.errors import DamagedIndexError, IndexDirectoryError, IndexMismatchError, InputError
+from hippograph.errors import IndexDirectoryError, IndexMismatchError, InputError
 from hippograph.store.database import Database
-from hippograph.store.schema import digest_of_texts
+from hippograph.store.holdings import altered
+from hippograph.store.schema import checksum_of, digest_of_texts, stamp_of
 from hippograph.types import FloatArray, TextRole
 
-__all__ = ["Vectors"]
+__all__ = ["Vectors", "vector_key"]
 
-# Parameters in one statement; older builds of SQLite allow 999.
-_CHUNK: Final = 900
 # An embedder's rows have length 1; more than float32 rounding away from it, the embedder is wrong.
 _TOLERANCE: Final = 1e-3
 
@@ -50,7 +49,7 @@ class Vectors:
         texts
             Any texts.
         """
-        waiting = {digest_of_texts(role, text): text for text in texts}
+        waiting = {vector_key(role, text): text for text in texts}
         embedder_row = self._embedder(embedder)
         if embedder_row is not None:
             for key, _ in self._stored(embedder_row[0], list(waiting), what="NULL"):
@@ -87,12 +86,12 @@ class Vectors:
                 f"the embedder {embedder!r} gave {texts[wrong[0]]!r} a vector of length {lengths[wrong[0]]}; "
                 "it must give vectors of length 1"
             )
-        rows = zip(_keys(role, texts), map(bytes, np.ascontiguousarray(matrix, dtype="<f2")), strict=True)
+        halves = np.ascontiguousarray(matrix, dtype="<f2")
         with self._database.transaction() as connection:
             number = _register(connection, embedder, dimension=matrix.shape[1])
             connection.executemany(
-                f"INSERT OR IGNORE INTO vectors (embedder, key, vector) VALUES ({number:d}, ?, ?)",  # noqa: S608
-                rows,
+                "INSERT OR IGNORE INTO vectors (embedder, key, vector, checksum) VALUES (?, ?, ?, ?)",
+                _rows(number, [vector_key(role, text) for text in texts], map(bytes, halves)),
             )
 
     def load(self, embedder: str, role: TextRole, texts: Sequence[str]) -> FloatArray:
@@ -120,16 +119,13 @@ class Vectors:
             If a vector has been altered.
         """
         number, dimension = self._embedder(embedder) or (-1, 0)
-        keys = [digest_of_texts(role, text) for text in texts]
+        keys = [vector_key(role, text) for text in texts]
         places = {key: row for row, key in enumerate(dict.fromkeys(keys))}
         distinct = np.empty((len(places), dimension), dtype="<f2")
         found = 0
-        for key, vector in self._stored(number, list(places), what="vector"):
-            if len(vector) != 2 * dimension:
-                raise DamagedIndexError(
-                    f"a vector in {self._database.path} has {len(vector)} bytes instead of {2 * dimension}; "
-                    f"restore it from a copy, or delete {self._database.path.parent} and index again"
-                )
+        for key, vector, checksum in self._stored(number, list(places), what="vector, checksum"):
+            if len(vector) != 2 * dimension or checksum_of(number, key, vector) != checksum:
+                raise altered(f"a vector of {embedder!r}", self._database.path)
             distinct[places[key]] = np.frombuffer(vector, dtype="<f2")
             found += 1
         if found < len(places):
@@ -141,30 +137,72 @@ class Vectors:
         units = _unit_rows(distinct)
         return units if len(keys) == len(places) else units[[places[key] for key in keys]]
 
+    def keep_only(self, embedder: str, keys: Iterable[bytes]) -> int:
+        """Delete all vectors but some of one embedder's, in one transaction; those of other embedders go, too.
+
+        Parameters
+        ----------
+        embedder
+            The fingerprint of the embedder to keep.
+        keys
+            The `vector_key` of each vector to keep.
+
+        Returns
+        -------
+        How many vectors were deleted.
+        """
+        with self._database.transaction() as connection:
+            connection.execute("CREATE TEMP TABLE kept (key BLOB PRIMARY KEY) WITHOUT ROWID")
+            try:
+                connection.executemany("INSERT OR IGNORE INTO kept VALUES (?)", ((key,) for key in keys))
+                deleted = connection.execute(
+                    """DELETE FROM vectors WHERE key NOT IN (SELECT key FROM kept)
+                    OR embedder NOT IN (SELECT number FROM embedders WHERE fingerprint = ?)""",
+                    (embedder,),
+                ).rowcount
+                connection.execute("DELETE FROM embedders WHERE fingerprint != ?", (embedder,))
+            finally:
+                connection.execute("DROP TABLE IF EXISTS temp.kept")
+        return deleted
+
     def _embedder(self, fingerprint: str) -> tuple[int, int] | None:
-        statement = "SELECT number, dimension FROM embedders WHERE fingerprint = ?"
-        return next(
-            ((int(number), int(width)) for number, width in self._database.rows(statement, (fingerprint,))), None
-        )
+        statement = "SELECT number, dimension, stamp FROM embedders WHERE fingerprint = ?"
+        for number, dimension, stamp in self._database.rows(statement, (fingerprint,)):
+            if stamp_of(number, fingerprint, dimension) != stamp:
+                raise altered(f"what is known of the embedder {fingerprint!r}", self._database.path)
+            return number, dimension
+        return None
 
-    def _stored(self, embedder: int, keys: Sequence[bytes], *, what: str) -> Iterator[tuple[bytes, bytes]]:
-        # In the order of the index, one chunk reads neighbouring pages.
-        ordered = sorted(keys)
-        for at in range(0, len(ordered), _CHUNK):
-            chunk = ordered[at : at + _CHUNK]
-            marks = ",".join("?" * len(chunk))
-            statement = f"SELECT key, {what} FROM vectors WHERE embedder = ? AND key IN ({marks})"  # noqa: S608
-            yield from self._database.rows(statement, (embedder, *chunk))
+    def _stored(self, embedder: int, keys: Sequence[bytes], *, what: str) -> Iterator[tuple[Any, ...]]:
+        statement = f"SELECT key, {what} FROM vectors WHERE embedder = ? AND key IN (...)"  # noqa: S608
+        return self._database.rows_among(statement, sorted(keys), (embedder,))
 
 
-def _keys(role: TextRole, texts: Sequence[str]) -> Iterator[bytes]:
-    return (digest_of_texts(role, text) for text in texts)
+def vector_key(role: TextRole, text: str) -> bytes:
+    """Return the key under which the vector of a text is kept, whatever the embedder.
+
+    Examples
+    --------
+    >>> vector_key("entity", "oslo") == vector_key("passage", "oslo")
+    False
+    """
+    return digest_of_texts(role, text)
+
+
+def _rows(number: int, keys: Iterable[bytes], vectors: Iterable[bytes]) -> Iterator[tuple[int, bytes, bytes, int]]:
+    for key, vector in zip(keys, vectors, strict=True):
+        yield number, key, vector, checksum_of(number, key, vector)
 
 
 def _register(connection: sqlite3.Connection, embedder: str, *, dimension: int) -> int:
-    connection.execute("INSERT OR IGNORE INTO embedders (fingerprint, dimension) VALUES (?, ?)", (embedder, dimension))
     statement = "SELECT number, dimension FROM embedders WHERE fingerprint = ?"
-    number, known = connection.execute(statement, (embedder,)).fetchone()
+    found = connection.execute(statement, (embedder,)).fetchone()
+    if found is None:
+        [number] = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM embedders").fetchone()
+        values = (number, embedder, dimension)
+        connection.execute("INSERT INTO embedders VALUES (?, ?, ?, ?)", (*values, stamp_of(*values)))
+        return int(number)
+    number, known = found
     if known != dimension:
         raise IndexMismatchError(
             f"the embedder {embedder!r} gave vectors of {known} components before and gives {dimension} now; "

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -10,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hippograph.errors import InputError
+from hippograph.errors import DamagedIndexError, InputError
 from hippograph.store.catalog import Catalog
-from hippograph.store.documents import DocumentRecord, document_digest
+from hippograph.store.documents import DocumentFacts, DocumentRecord, document_digest
 from hippograph.types import Document, Passage
-from tests.store.samples import TEXTS, document, fresh_catalog, texts
+from tests.store.samples import document, fresh_catalog, texts
 
 scalars = st.one_of(texts, st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False))
 documents = st.builds(
@@ -44,24 +46,54 @@ def test_the_last_document_of_each_id_is_kept_whole(pairs: list[tuple[Document, 
         assert catalog.documents.counts() == (len(last), len(expected))
         records = catalog.documents.records()
         assert list(records) == sorted(last)
-        for name, (whole, _) in last.items():
+        for name, (whole, passages) in last.items():
+            spans = tuple(passage.span for passage in passages)
             assert records[name] == DocumentRecord(
-                source=whole.source, origin=whole.source, digest=document_digest(whole)
+                source=whole.source, origin=whole.source, digest=document_digest(whole), spans=spans
             )
 
 
-@settings(max_examples=20, deadline=None)
-@given(st.lists(documents, max_size=6), st.integers(1, 4))
-def test_full_text_depends_on_what_is_there_not_on_how_it_got_there(
-    pairs: list[tuple[Document, list[Passage]]], batch: int
-) -> None:
-    last = {whole.id: (whole, passages) for whole, passages in pairs}
-    queries = [text.split() or [text] for text in TEXTS] + [passage.text.split() for _, ps in pairs for passage in ps]
+def everything(catalog: Catalog) -> Sequence[object]:
+    """All that the catalog says of documents and passages, and the stamps it keeps of them."""
+    with closing(sqlite3.connect(catalog._database.path)) as connection:
+        stamps = [
+            connection.execute(f"SELECT id, stamp FROM {table} ORDER BY id").fetchall()
+            for table in ("documents", "passages")
+        ]
+    documents = catalog.documents
+    return [documents.counts(), documents.records(), list(documents.facts()), list(documents.passages()), stamps]
+
+
+changes = st.one_of(
+    st.tuples(st.just("replace"), st.lists(documents, max_size=4), st.integers(1, 3)),
+    st.tuples(st.just("delete"), st.lists(st.sampled_from(["a", "b", "ä", "文", "unknown", "\ud83d"]), max_size=3)),
+    st.tuples(st.just("move"), st.lists(st.sampled_from(["a", "b", "ä"]), max_size=3), texts),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(changes, max_size=5))
+def test_what_is_there_does_not_depend_on_how_it_got_there(steps: list[Any]) -> None:
+    model: dict[str, tuple[Document, list[Passage]]] = {}
     with fresh_catalog() as grown, fresh_catalog() as fresh:
-        grown.documents.replace_all(pairs, batch=batch)
-        fresh.documents.replace_all(reversed(last.values()))
-        for terms in queries:
-            assert grown.search(terms, k=50) == fresh.search(terms, k=50)
+        for act, *given_values in steps:
+            if act == "replace":
+                pairs, batch = given_values
+                grown.documents.replace_all(pairs, batch=batch, origin=str.upper)
+                model.update({whole.id: (whole, passages) for whole, passages in pairs})
+            elif act == "delete":
+                assert grown.documents.delete(given_values[0]) == sorted(model.keys() & set(given_values[0]))
+                model = {name: pair for name, pair in model.items() if name not in given_values[0]}
+            else:
+                names, source = given_values
+                grown.documents.set_sources({name: source for name in names if name in model}, origin=str.upper)
+                for name in model.keys() & set(names):
+                    whole, passages = model[name]
+                    moved = [replace(passage, source=source) for passage in passages]
+                    model[name] = replace(whole, source=source), moved
+        fresh.documents.replace_all(reversed(model.values()), origin=str.upper)
+        assert everything(grown) == everything(fresh)
+        assert grown.check() == []
 
 
 @pytest.mark.parametrize(
@@ -86,20 +118,78 @@ def test_the_order_of_metadata_does_not_matter() -> None:
     assert document_digest(one) == document_digest(replace(one, metadata={"b": 2, "a": 1}))
 
 
-def test_the_source_can_change_alone(catalog: Catalog) -> None:
-    whole, passages = document("a", "One.", "Two.", source="old.txt")
-    catalog.documents.replace(whole, passages)
-    catalog.documents.set_source("a", "new.txt")
+def test_sources_can_change_alone(catalog: Catalog) -> None:
+    whole, passages = document("a", "One.", "Two.", source="old.txt", metadata={"year": 1})
+    catalog.documents.replace_all([(whole, passages), document("b", "Three.", source="old.txt")])
+    catalog.documents.set_sources({"a": "new.txt"}, origin=str.upper)
     assert catalog.documents.records()["a"] == DocumentRecord(
-        source="new.txt", origin="new.txt", digest=document_digest(whole)
+        source="new.txt", origin="NEW.TXT", digest=document_digest(whole), spans=((0, 4), (5, 9))
     )
-    assert [passage.source for passage in catalog.documents.passages()] == ["new.txt"] * 2
-    with pytest.raises(InputError, match="'b'"):
-        catalog.documents.set_source("b", "new.txt")
+    assert [passage.source for passage in catalog.documents.passages()] == ["new.txt", "new.txt", "old.txt"]
+    with pytest.raises(InputError, match="'c'"):
+        catalog.documents.set_sources({"a": "newer.txt", "c": "new.txt"})
+    with pytest.raises(InputError, match="surrogate"):
+        catalog.documents.set_sources({"a": "\udcff"})
+    assert catalog.documents.records()["a"].source == "new.txt"
 
 
-def state(catalog: Catalog) -> Sequence[object]:
-    return [catalog.documents.records(), list(catalog.documents.passages()), catalog.search(["one", "two"], k=9)]
+@pytest.mark.parametrize("statement", ["UPDATE documents SET title = 'Z'", "UPDATE passages SET start = 4"])
+def test_an_altered_row_gets_no_new_stamp(catalog: Catalog, statement: str) -> None:
+    catalog.documents.replace(*document("a", "One.", "Two."))
+    with closing(sqlite3.connect(catalog._database.path, isolation_level=None)) as other:
+        other.execute(statement)
+    with pytest.raises(DamagedIndexError, match=r"'a.*doctor --repair"):
+        catalog.documents.set_sources({"a": "new.txt"})
+    catalog.documents.replace(*document("a", "One.", "Two."))
+    assert catalog.check() == []
+
+
+def test_altered_rows_are_not_read(catalog: Catalog) -> None:
+    catalog.documents.replace(*document("a", "One.", title="T"))
+    with closing(sqlite3.connect(catalog._database.path, isolation_level=None)) as other:
+        other.execute("UPDATE documents SET origin = 'elsewhere'")
+        with pytest.raises(DamagedIndexError, match="document 'a'"):
+            list(catalog.documents.facts())
+        other.execute("UPDATE passages SET text = 'One!'")
+        with pytest.raises(DamagedIndexError, match="passage 'a'"):
+            list(catalog.documents.passages())
+
+
+def test_facts_are_enough_to_choose_documents_by(catalog: Catalog) -> None:
+    catalog.documents.replace_all(
+        (document(f"d{year}", "Text.", title=f"In {year}", source="a.txt", metadata={"year": year}))
+        for year in (1999, 2020, 2021)
+    )
+    facts = list(catalog.documents.facts())
+    assert facts[0] == DocumentFacts(
+        id="d1999", source="a.txt", origin="a.txt", title="In 1999", metadata={"year": 1999}
+    )
+    recent = [fact.id for fact in facts if int(fact.metadata["year"]) >= 2020]
+    assert catalog.documents.delete(recent) == ["d2020", "d2021"]
+    assert catalog.documents.delete(recent) == []
+    assert catalog.documents.counts() == (1, 1)
+
+
+def test_some_of_many(catalog: Catalog) -> None:
+    catalog.documents.replace_all(document(f"d{number:04d}", "One.", "", "Three.") for number in range(2500))
+    names = [f"d{number:04d}" for number in range(2499, 0, -2)]
+    some = catalog.documents.records_of([*names, "unknown", "half \ud83d", *names])
+    assert list(some) == sorted(names)
+    assert some == {name: record for name, record in catalog.documents.records().items() if name in some}
+    assert {record.spans for record in some.values()} == {((0, 4), (5, 5), (6, 12))}
+    parts = [f"{name}#{number}" for name in names for number in (2, 3, 0)]
+    owners = catalog.documents.owners([*parts, "\udcff"])
+    assert list(owners) == sorted(part for part in parts if not part.endswith("#3"))
+    assert all(part.startswith(f"{owner}#") for part, owner in owners.items())
+    assert catalog.documents.delete([*names, "unknown"]) == sorted(names)
+    assert catalog.documents.counts() == (1250, 3750)
+    assert catalog.documents.records_of([]) == {}
+    assert catalog.documents.owners([]) == {}
+
+
+def test_a_document_without_passages_has_a_record(catalog: Catalog) -> None:
+    catalog.documents.replace(*document("a"))
+    assert catalog.documents.records_of(["a"])["a"].spans == ()
 
 
 @pytest.mark.parametrize(
@@ -119,10 +209,10 @@ def state(catalog: Catalog) -> Sequence[object]:
 )
 def test_a_failure_midway_leaves_what_was_there(catalog: Catalog, bad: Any, told: str) -> None:
     catalog.documents.replace_all([document("a", "One one.", "Two."), document("b", "Two two.", "One.")])
-    before = state(catalog)
+    before = everything(catalog)
     with pytest.raises(InputError, match=told):
         catalog.documents.replace_all([document("a", "Changed."), document("d", "one"), bad])
-    assert state(catalog) == before
+    assert everything(catalog) == before
 
 
 def test_finished_batches_are_kept_when_a_later_one_fails(catalog: Catalog) -> None:

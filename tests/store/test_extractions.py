@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import get_args
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hippograph.errors import IndexDirectoryError
+from hippograph.errors import DamagedIndexError, IndexDirectoryError
 from hippograph.store.catalog import Catalog
 from hippograph.types import Extraction, ExtractionStatus, Passage, Triple
 from tests.store.samples import TEXTS, document, fresh_catalog, texts
@@ -135,3 +137,99 @@ def test_pending_in_bulk_and_gone(catalog: Catalog) -> None:
     catalog.documents.replace(*document("n00007"))
     with pytest.raises(IndexDirectoryError, match="'n00007'"):
         list(pending)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(extractions, min_size=6, max_size=6), st.lists(st.integers(0, 5), max_size=12))
+def test_some_items_come_in_the_order_asked_for(found: list[Extraction], rows: list[int]) -> None:
+    with fresh_catalog() as catalog:
+        catalog.documents.replace_all(document(f"d{number}", f"text {number // 2}") for number in range(6))
+        passages = list(catalog.documents.passages())
+        catalog.extractions.save("one", zip(passages, found, strict=True))
+        items = list(catalog.extractions.items("one"))
+        assert list(catalog.extractions.items_of("one", [f"d{row}" for row in rows])) == [items[row] for row in rows]
+
+
+def test_items_that_are_not_there_are_told_of(catalog: Catalog) -> None:
+    catalog.extractions.save("one", [(passage, DONE) for passage in catalog.documents.passages()])
+    catalog.documents.replace(*document("new", "never read"))
+    for extractor, name in (("one", "new"), ("one", "unknown"), ("two", "d0")):
+        items = catalog.extractions.items_of(extractor, ["d1", name] if extractor == "one" else [name])
+        if extractor == "one":
+            assert next(items)[0].id == "d1"
+        with pytest.raises(IndexDirectoryError, match=repr(name)):
+            next(items)
+
+
+def test_items_in_bulk(catalog: Catalog) -> None:
+    catalog.documents.replace_all(document(f"n{number:05d}", f"number {number}") for number in range(2000))
+    passages = list(catalog.documents.passages())
+    catalog.extractions.save("one", [(passage, replace(DONE, error=passage.id)) for passage in passages])
+    asked = ids(passages)[::-1] + ids(passages)[:5]
+    items = list(catalog.extractions.items_of("one", asked))
+    assert [passage.id for passage, _ in items] == [found.error for _, found in items] == asked
+
+
+def stamps(catalog: Catalog, extractor: str = "one") -> dict[str, bytes]:
+    found = list(catalog.extractions.stamps(extractor))
+    assert [name for name, _ in found] == ids(passage for passage, _ in catalog.extractions.items(extractor))
+    assert {len(stamp) for _, stamp in found} <= {32}
+    return dict(found)
+
+
+def test_stamps_change_with_all_that_matters_and_nothing_else(catalog: Catalog) -> None:
+    catalog.documents.replace(*document("a", "One.", "Two.", title="T", source="a.txt", metadata={"year": 1}))
+    passages = list(catalog.documents.passages())
+    assert stamps(catalog) == {}
+    catalog.extractions.save("one", [(passage, DONE) for passage in passages])
+    before = stamps(catalog)
+    assert len(set(before.values())) == len(passages)
+
+    def changed() -> set[str]:
+        return {name for name, stamp in stamps(catalog).items() if before[name] != stamp}
+
+    catalog.extractions.save("two", [(passage, Extraction(status="empty")) for passage in passages])
+    catalog.extractions.save("one", [(passage, DONE) for passage in passages])
+    catalog.documents.set_sources({"a": "a.txt"}, origin=str.upper)
+    catalog.documents.replace(*document("d3", TEXTS[3]))
+    assert changed() == set()
+    catalog.extractions.save("one", [(passages[0], replace(DONE, entities=()))])
+    assert changed() == {"a#0"}
+    assert stamps(catalog)["a#0"][:16] == before["a#0"][:16]
+    catalog.extractions.save("one", [(passages[0], DONE)])
+    for source, year in (("b.txt", 1), ("a.txt", 2)):
+        catalog.documents.replace(*document("a", "One.", "Two.", title="T", source=source, metadata={"year": year}))
+        assert changed() == {"a#0", "a#1"}
+        assert stamps(catalog)["a#0"][16:] == before["a#0"][16:]
+    # The same texts, cut out of another place of the document.
+    whole, parts = document("a", "One.", "Two.", title="T", source="a.txt", metadata={"year": 1})
+    catalog.documents.replace(whole, [parts[0], replace(parts[1], span=(6, 10))])
+    assert changed() == {"a#1"}
+    catalog.documents.replace(whole, [parts[0], replace(parts[1], page=2)])
+    assert changed() == {"a#1"}
+    catalog.documents.replace(whole, parts)
+    assert changed() == set()
+    catalog.documents.set_sources({"a": "c.txt"})
+    assert changed() == {"a#0", "a#1"}
+
+
+@pytest.mark.parametrize("column", ["entities", "triples", "error", "status"])
+def test_altered_extractions_are_not_read(catalog: Catalog, column: str) -> None:
+    catalog.extractions.save("one", [(passage, DONE) for passage in catalog.documents.passages()])
+    with closing(sqlite3.connect(catalog._database.path, isolation_level=None)) as other:
+        other.execute(f"UPDATE extractions SET {column} = iif('{column}' = 'status', 'empty', '[]') WHERE row = 2")
+    with pytest.raises(DamagedIndexError, match=r"extraction of passage.*doctor --repair"):
+        list(catalog.extractions.items("one"))
+    with pytest.raises(DamagedIndexError, match="extraction of passage"):
+        list(catalog.extractions.items_of("one", ids(catalog.documents.passages())))
+
+
+def test_what_nobody_can_read_any_more_is_forgotten(catalog: Catalog) -> None:
+    passages = list(catalog.documents.passages())
+    for extractor in ("one", "two"):
+        catalog.extractions.save(extractor, [(passage, DONE) for passage in passages])
+    catalog.documents.replace(*document("again", passages[0].text))
+    catalog.documents.delete(["d0", "d1", "d2"])
+    assert catalog.extractions.forget_unread() == 4
+    assert ids(catalog.extractions.pending("one")) == []
+    assert catalog.extractions.counts("two")["done"] == len(passages) - 2

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError, IndexMismatchError, InputError
 from hippograph.store.catalog import Catalog
-from hippograph.store.vectors import Vectors
+from hippograph.store.vectors import Vectors, vector_key
 from tests.store.samples import TEXTS, fresh_catalog, texts, unit_rows
 
 
@@ -110,8 +110,48 @@ def test_an_embedder_keeps_its_dimension(vectors: Vectors) -> None:
 def test_an_altered_vector_is_damage(tmp_path: Path) -> None:
     path = tmp_path / "catalog.sqlite"
     with Catalog.open(path, create=True) as catalog:
-        catalog.vectors.save("e", "entity", ["a"], unit_rows(1))
+        catalog.vectors.save("e", "entity", ["a", "b", "c"], unit_rows(3))
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("UPDATE vectors SET vector = x'00'")
-        with pytest.raises(DamagedIndexError, match="1 bytes instead of 16"):
+            other.execute("UPDATE vectors SET vector = x'00' WHERE row = 1")
+            other.execute("UPDATE vectors SET vector = CAST(substr(vector, 2) || x'00' AS BLOB) WHERE row = 2")
+        with pytest.raises(DamagedIndexError, match=r"vector of 'e'.*doctor --repair"):
             catalog.vectors.load("e", "entity", ["a"])
+        with pytest.raises(DamagedIndexError, match="vector of 'e'"):
+            catalog.vectors.load("e", "entity", ["b"])
+        assert catalog.vectors.load("e", "entity", ["c"]).shape == (1, 8)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("UPDATE embedders SET dimension = 9")
+        with pytest.raises(DamagedIndexError, match="embedder 'e'"):
+            catalog.vectors.load("e", "entity", ["c"])
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(texts, max_size=8), st.lists(texts, max_size=8))
+def test_only_the_vectors_that_are_named_are_kept(saved: list[str], wanted: list[str]) -> None:
+    with fresh_catalog() as catalog:
+        for embedder in ("e", "f"):
+            catalog.vectors.save(embedder, "entity", saved, unit_rows(len(saved)))
+            catalog.vectors.save(embedder, "triple", saved, unit_rows(len(saved)))
+        deleted = catalog.vectors.keep_only("e", (vector_key("entity", text) for text in wanted))
+        distinct, kept = set(saved), set(saved) & set(wanted)
+        assert deleted == 4 * len(distinct) - len(kept)
+        assert set(catalog.vectors.missing("e", "entity", saved)) == distinct - kept
+        assert set(catalog.vectors.missing("e", "triple", saved)) == distinct
+        assert set(catalog.vectors.missing("f", "entity", saved)) == distinct
+        assert catalog.check() == []
+        # Another embedder may come with another dimension afterwards.
+        catalog.vectors.save("f", "entity", ["a"], unit_rows(1, 5))
+        assert catalog.vectors.keep_only("g", [vector_key("entity", "a")]) == len(kept) + 1
+
+
+def test_keys_that_fail_midway_leave_all_vectors(vectors: Vectors) -> None:
+    vectors.save("e", "entity", ["a", "b"], unit_rows(2))
+
+    def keys() -> Iterator[bytes]:
+        yield vector_key("entity", "a")
+        raise OSError("the list went away")
+
+    with pytest.raises(OSError, match="went away"):
+        vectors.keep_only("e", keys())
+    assert vectors.missing("e", "entity", ["a", "b"]) == []
+    assert vectors.keep_only("e", [vector_key("entity", "a")]) == 1
