@@ -25,7 +25,7 @@ _CIRCUMSTANCES: Final = {
     sqlite3.SQLITE_IOERR: "the disk failed or is full; check it and run the command again",
     sqlite3.SQLITE_READONLY: "it may not be written to; change its permissions and those of its folder",
     sqlite3.SQLITE_PERM: "it may not be opened; change its permissions",
-    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its folder exists and may be written to",
+    sqlite3.SQLITE_CANTOPEN: "it cannot be opened; check that its folder exists, may be written to and has space left",
 }
 
 READING_ERRORS: Final = (sqlite3.DatabaseError, UnicodeDecodeError)

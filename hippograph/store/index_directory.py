@@ -15,6 +15,7 @@ from hippograph.store.database import make_directory
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.publication import collect
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
+from hippograph.store.space import needing_space
 
 __all__ = ["CATALOG", "IndexDirectory", "Session"]
 
@@ -105,16 +106,22 @@ class IndexDirectory:
         NoIndexError
             If the directory is a file, holds something else than an index, or holds nothing and `create` is not set.
         IndexDirectoryError
-            If another process or thread is still changing the index, or the directory cannot be written to.
+            If another process or thread is still changing the index, or the directory cannot be written to, or the
+            disk is full.
         """
         self._refuse_foreign()
         if create:
-            make_directory(self.path)
+            with needing_space(self.path):
+                make_directory(self.path)
         elif not (self.path / CATALOG).exists():
             raise NoIndexError(
                 f"there is no index in {self.path}; make one with: hippograph index SOURCE --index {self.path}"
             )
-        with writing(self.path, wait=wait), Catalog.open(self.path / CATALOG, create=create, write=True) as catalog:
+        with (
+            needing_space(self.path),
+            writing(self.path, wait=wait),
+            Catalog.open(self.path / CATALOG, create=create, write=True) as catalog,
+        ):
             collect(self.path / SNAPSHOTS)
             try:
                 published: Snapshot | None = open_snapshot(self.path)
