@@ -157,7 +157,7 @@ class Indexer:
         published = session.published
         if published is None:
             return 0
-        held = {fact.id for fact in session.catalog.documents.facts()}
+        held = set(session.catalog.documents.ids())
         kept = [row for row, document in enumerate(published.passages.documents) if document in held]
         if len(kept) == len(published.passages):
             return published.generation

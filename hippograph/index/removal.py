@@ -68,13 +68,14 @@ def choose_documents(
     if not ids and filter is None and source is None:
         raise InputError("nothing says which documents to delete; give ids, a filter or a source")
     wanted = set(ids)
+    if filter is None and source is None:
+        known = session.catalog.documents.records_of(wanted)
+        return sorted(known), sorted(wanted.difference(known))
     origins = Origins(session.directory)
     place = None if source is None else origins(str(source))
     chosen = []
     for facts in session.catalog.documents.facts():
-        matches = filter is not None or source is not None
-        if filter is not None:
-            matches = filter.matches(facts.metadata, id=facts.id, source=facts.source, title=facts.title)
+        matches = filter is None or filter.matches(facts.metadata, id=facts.id, source=facts.source, title=facts.title)
         if source is not None:
             named = place is not None and lies_in(facts.origin, place)
             matches = matches and (named or lies_in(Path(facts.source).as_posix(), Path(source).as_posix()))

@@ -240,8 +240,11 @@ def _evidence(draft: Draft, near: NearNames) -> EvidenceTables:
 def _extended(base: FloatArray, new: FloatArray, origins: IntArray, *, width: int) -> FloatArray:
     """Take rows of a matrix by their former numbers, and new ones, in their order, where there is none."""
     fresh = (origins < 0) | (origins >= len(base))
-    vectors = np.empty((len(origins), width), dtype=np.float32)
-    for rows, found in ((~fresh, base[origins[~fresh]]), (fresh, new)):
-        if len(found):
-            vectors[rows] = found
+    if not len(origins):
+        return np.empty((0, width), dtype=np.float32)
+    if not len(base):
+        return new
+    vectors = np.take(base, np.where(fresh, 0, origins), axis=0)
+    if len(new):
+        vectors[fresh] = new
     return vectors

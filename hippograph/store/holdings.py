@@ -117,6 +117,11 @@ class Holdings:
         statement = f"SELECT passages.id, documents.id FROM {PASSAGES} WHERE passages.id IN (...) ORDER BY 1"  # noqa: S608
         return dict(self._database.rows_among(statement, askable(passage_ids)))
 
+    def ids(self) -> Iterator[str]:
+        """Stream the ids of all documents, ascending."""
+        for (name,) in self._database.rows("SELECT id FROM documents ORDER BY id"):
+            yield name
+
     def facts(self) -> Iterator[DocumentFacts]:
         """Stream what is known of all documents, in the order of their ids; what is written meanwhile is not seen.
 
