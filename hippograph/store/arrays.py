@@ -10,6 +10,7 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
@@ -18,10 +19,15 @@ from numpy.typing import NDArray
 from hippograph.errors import DamagedIndexError, InputError
 from hippograph.types import IntArray
 
-__all__ = ["Bundle", "BundleWriter", "FileRecord", "StringTable", "damage", "sync_directory"]
+__all__ = ["SNAPSHOTS", "Bundle", "BundleWriter", "FileRecord", "StringTable", "compare_file", "damage"]
+__all__ += ["sync_directory"]
 
-_REMEDY: Final = "`hippograph doctor --repair` makes it again from the catalog: nothing is extracted or embedded twice"
+SNAPSHOTS: Final = "snapshots"
+"""The folder of the snapshots in an index directory."""
+
 _BLOCK: Final = 1 << 20
+# What NumPy raises of a file that is no array: it parses the header as Python would.
+_NO_ARRAY: Final = (OSError, ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,7 +226,9 @@ class Bundle:
         self._directory = directory
         self._files = files
         for name, record in sorted(files.items()):
-            _check_file(directory / name, record, verify=verify)
+            wrong = compare_file(directory / name, record, verify=verify)
+            if wrong is not None:
+                raise damage(directory / name, wrong)
 
     def array(self, name: str, dtype: type[np.generic] | tuple[type[np.generic], ...], shape: tuple[int, ...]) -> Any:  # noqa: ANN401
         """Map an array.
@@ -239,10 +247,10 @@ class Bundle:
         DamagedIndexError
             If there is no such array, or it is of another type or shape.
         """
-        path = self._path(f"{name}.npy")
+        path = self.path(f"{name}.npy")
         try:
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except _NO_ARRAY as error:
             raise damage(path, f"cannot be read ({error})") from error
         # A plain view: the subclass that NumPy maps with takes ten times as long to slice (1.8 against 0.16 us).
         values = np.asarray(mapped)
@@ -262,11 +270,11 @@ class Bundle:
         DamagedIndexError
             If there is no such table, or its two files do not fit together.
         """
-        path = self._path(f"{name}.utf8")
+        path = self.path(f"{name}.utf8")
         offsets: IntArray = self.array(f"{name}.offsets", np.int64, (length + 1 if length >= 0 else -1,))
         size = self._files[path.name].bytes
         if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != size or np.any(offsets[1:] < offsets[:-1]):
-            raise damage(self._path(f"{name}.offsets.npy"), f"does not fit {path.name}")
+            raise damage(self.path(f"{name}.offsets.npy"), f"does not fit {path.name}")
         try:
             # Nothing cannot be mapped.
             blob = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
@@ -274,15 +282,64 @@ class Bundle:
             raise damage(path, f"cannot be read ({error})") from error
         return StringTable(np.asarray(blob), offsets, path)
 
-    def _path(self, name: str) -> Path:
+    def path(self, name: str) -> Path:
+        """Return where a file of the bundle is.
+
+        Raises
+        ------
+        DamagedIndexError
+            If it is not part of the bundle.
+        """
         if name not in self._files:
             raise damage(self._directory / name, "is not listed in the manifest")
         return self._directory / name
 
 
+def compare_file(path: Path, record: FileRecord, *, verify: bool) -> str | None:
+    """Compare a file with what it was when it was written.
+
+    Parameters
+    ----------
+    path
+        The file.
+    record
+        What it was.
+    verify
+        Whether to compare the hash as well as the size, which reads it whole.
+
+    Returns
+    -------
+    What is wrong with it; None if nothing is.
+    """
+    actual = record.sha256
+    try:
+        size = path.stat().st_size
+        if verify and size == record.bytes:
+            with path.open("rb") as file:
+                actual = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        return f"cannot be read ({error})"
+    if size != record.bytes:
+        return f"has {size} bytes instead of {record.bytes}"
+    return None if actual == record.sha256 else f"has been altered: its SHA-256 is {actual}, not {record.sha256}"
+
+
 def damage(path: Path, what: str) -> DamagedIndexError:
-    """Make the error that names a file of a snapshot, what is wrong with it and the remedy."""
-    return DamagedIndexError(f"{path} {what}; {_REMEDY}")
+    """Make the error that names a file of a snapshot, what is wrong with it and the remedy.
+
+    Examples
+    --------
+    >>> raise damage(Path("a.hippo/snapshots/00000001/triples.npy"), "is not there")
+    Traceback (most recent call last):
+    hippograph.errors.DamagedIndexError: a.hippo/snapshots/00000001/triples.npy is not there; run: hippograph doctor
+    --repair --index a.hippo, which makes it again from the catalog: nothing is extracted or embedded twice
+    """
+    index = next((f" --index {folder.parent}" for folder in path.parents if folder.name == SNAPSHOTS), "")
+    # What NumPy says of a header may be several lines.
+    return DamagedIndexError(
+        f"{path} {' '.join(what.split())}; run: hippograph doctor --repair{index}, "
+        "which makes it again from the catalog: nothing is extracted or embedded twice"
+    )
 
 
 def sync_directory(directory: Path) -> None:
@@ -316,21 +373,6 @@ class _HashedFile:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _check_file(path: Path, record: FileRecord, *, verify: bool) -> None:
-    actual = record.sha256
-    try:
-        size = path.stat().st_size
-        if verify:
-            with path.open("rb") as file:
-                actual = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise damage(path, f"cannot be read ({error})") from error
-    if size != record.bytes:
-        raise damage(path, f"has {size} bytes instead of {record.bytes}")
-    if actual != record.sha256:
-        raise damage(path, f"has been altered: its SHA-256 is {actual}, not {record.sha256}")
 
 
 def _encoded(text: str) -> bytes:

@@ -208,6 +208,23 @@ class Extractions:
         counted = dict(self._database.rows(statement, (extractor,)))
         return {status: counted.get(status, 0) for status in _STATUSES}
 
+    def extractors(self) -> list[str]:
+        """Return the fingerprints of the extractors that have read anything, in order."""
+        return [name for (name,) in self._database.rows("SELECT fingerprint FROM extractors ORDER BY fingerprint")]
+
+    def known(self, extractor: str, contents: Iterable[bytes]) -> set[bytes]:
+        """Choose the texts that an extractor has read, be they still in the index or not.
+
+        Parameters
+        ----------
+        extractor
+            The extractor's fingerprint.
+        contents
+            The `content_digest` of each text, as 16 bytes.
+        """
+        statement = f"SELECT content FROM extractions WHERE extractor = {_NUMBER} AND content IN (...)"  # noqa: S608
+        return {content for (content,) in self._database.rows_among(statement, sorted(set(contents)), (extractor,))}
+
     def forget_unread(self) -> int:
         """Delete the extractions of texts that no passage has any more, and return how many they were."""
         statement = "DELETE FROM extractions WHERE content NOT IN (SELECT content FROM passages)"

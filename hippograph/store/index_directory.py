@@ -9,10 +9,11 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
-from hippograph.errors import DamagedIndexError, NoIndexError
+from hippograph.errors import DamagedIndexError, IndexMismatchError, NoIndexError
 from hippograph.store.catalog import Catalog
 from hippograph.store.database import make_directory
 from hippograph.store.lock import LOCK, writing
+from hippograph.store.manifest import is_outdated
 from hippograph.store.publication import collect
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.store.space import needing_space
@@ -34,7 +35,7 @@ class Session:
     catalog
         The open catalog.
     published
-        The current snapshot; None if nothing was published yet.
+        The current snapshot; None if nothing was published yet, or it is of an older format.
     """
 
     directory: Path
@@ -83,8 +84,9 @@ class IndexDirectory:
         NoIndexError
             If there is none.
         IndexMismatchError, DamagedIndexError, IndexDirectoryError
-            If it cannot be opened.
+            If it is lost or cannot be opened.
         """
+        self._refuse_lost()
         with self._opening:
             if self._catalog is None:
                 self._catalog = Catalog.open(self.path / CATALOG)
@@ -123,10 +125,7 @@ class IndexDirectory:
             Catalog.open(self.path / CATALOG, create=create, write=True) as catalog,
         ):
             collect(self.path / SNAPSHOTS)
-            try:
-                published: Snapshot | None = open_snapshot(self.path)
-            except NoIndexError:
-                published = None
+            published = self._published()
             try:
                 yield Session(directory=self.path, catalog=catalog, published=published)
             finally:
@@ -149,18 +148,34 @@ class IndexDirectory:
                 self._catalog.close()
                 self._catalog = None
 
+    def _published(self) -> Snapshot | None:
+        try:
+            return open_snapshot(self.path)
+        except NoIndexError:
+            return None
+        except IndexMismatchError:
+            # What an older hippograph made is made anew from the catalog; what a newer one made is left to it.
+            if is_outdated(self.path / SNAPSHOTS):
+                return None
+            raise
+
     def _refuse_foreign(self) -> None:
         if self.path.exists() and not self.path.is_dir():
             raise NoIndexError(f"{self.path} is a file; name an empty or a new directory for the index")
         if not self.path.is_dir():
             return
+        self._refuse_lost()
         held = {path.name for path in self.path.iterdir()} - {LOCK}
         # Looked for last: another process may be making the index just now, and that file is the first it makes.
-        if (self.path / CATALOG).exists():
-            return
-        if SNAPSHOTS in held:
-            raise DamagedIndexError(
-                f"{self.path} has lost its {CATALOG}; put it back, or delete the directory and index again"
-            )
-        if held:
+        if held and not (self.path / CATALOG).exists():
             raise NoIndexError(f"{self.path} holds other things than an index; name an empty or a new directory")
+
+    def _refuse_lost(self) -> None:
+        """Refuse an index without its catalog, or with an empty file in its place: it would be begun anew."""
+        # Looked for last: another process may be making the index just now, and that file is the first it makes.
+        published, catalog = (self.path / SNAPSHOTS).exists(), self.path / CATALOG
+        if published and not (catalog.exists() and catalog.stat().st_size):
+            raise DamagedIndexError(
+                f"{self.path} has lost its {CATALOG}; put it back, or make it again from the snapshot with: "
+                f"hippograph doctor --repair --index {self.path}"
+            )

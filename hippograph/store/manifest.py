@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from hippograph.errors import IndexMismatchError, NoIndexError
 from hippograph.store.arrays import FileRecord, damage
 
-__all__ = ["FORMAT_VERSION", "MANIFEST", "POINTER", "Counts", "Manifest", "Pointer", "read_manifest", "read_pointer"]
+__all__ = ["FORMAT_VERSION", "MANIFEST", "POINTER", "Counts", "Manifest", "Pointer", "is_outdated", "read_manifest"]
+__all__ += ["read_pointer"]
 
 FORMAT_VERSION: Final = 2
 """Raised whenever the files of a snapshot or their meaning change; a snapshot of another format is not read."""
@@ -151,6 +152,22 @@ def read_pointer(snapshots: Path) -> Pointer:
     return Pointer(generation=int(found[1]), sha256=found[2].decode())
 
 
+def is_outdated(snapshots: Path) -> bool:
+    """Tell whether the current snapshot, which `read_manifest` refuses for its format, is of an older one.
+
+    Raises
+    ------
+    DamagedIndexError
+        If its manifest is missing or is none.
+    """
+    path = snapshots / read_pointer(snapshots).folder / MANIFEST
+    try:
+        version = json.loads(path.read_bytes())["format_version"]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise damage(path, f"is not a manifest ({error})") from error
+    return isinstance(version, int) and version < FORMAT_VERSION
+
+
 def read_manifest(folder: Path, pointer: Pointer) -> Manifest:
     """Read and check the manifest of the snapshot that a pointer names.
 
@@ -174,6 +191,8 @@ def read_manifest(folder: Path, pointer: Pointer) -> Manifest:
         version = content["format_version"]
     except (ValueError, TypeError, KeyError) as error:
         raise damage(path, f"is not a manifest ({error})") from error
+    if not isinstance(version, int):
+        raise damage(path, f"is not a manifest (its format is {version!r})")
     if version != FORMAT_VERSION:
         raise IndexMismatchError(
             f"{path} has format {version}, and this hippograph reads format {FORMAT_VERSION}; make it "

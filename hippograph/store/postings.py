@@ -80,11 +80,11 @@ class Postings:
             title_tokens=bundle.array("posting_title_tokens", np.int64, (passages,)),
         )
         if not _is_indptr(postings.indptr, len(postings.positions)):
-            raise damage(Path("posting_indptr.npy"), f"does not fit {_POSITIONS}.npy")
+            raise damage(bundle.path("posting_indptr.npy"), f"does not fit {_POSITIONS}.npy")
         if not _is_indptr(postings.passage_indptr, int(postings.passage_indptr[-1])):
-            raise damage(Path("posting_passage_indptr.npy"), "does not ascend")
+            raise damage(bundle.path("posting_passage_indptr.npy"), "does not ascend")
         if not _are_parts(postings.title_tokens, postings.passage_indptr):
-            raise damage(Path("posting_title_tokens.npy"), "does not fit posting_passage_indptr.npy")
+            raise damage(bundle.path("posting_title_tokens.npy"), "does not fit posting_passage_indptr.npy")
         return postings
 
     def write(self, writer: BundleWriter) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from hippograph.errors import NoIndexError
+from hippograph.errors import DamagedIndexError, NoIndexError
 from hippograph.store.arrays import BundleWriter, sync_directory
 from hippograph.store.holds import withdraw
 from hippograph.store.manifest import POINTER, Pointer, read_pointer
@@ -25,7 +25,8 @@ _UNFINISHED: Final = ".unfinished-"
 def install(snapshots: Path, write: Callable[[Path, int], Pointer]) -> int:
     """Have a snapshot written, make it the current one, and remove all others that nobody holds.
 
-    Only who holds the right to write to the index may call it.
+    Only who holds the right to write to the index may call it. A pointer to the current one that cannot be read is
+    replaced.
 
     Parameters
     ----------
@@ -48,7 +49,7 @@ def install(snapshots: Path, write: Callable[[Path, int], Pointer]) -> int:
         snapshots.mkdir(parents=True)
         sync_directory(snapshots.parent)
     _remove_leftovers(snapshots)
-    generation = 1 + max([_current(snapshots), *_generations(snapshots)])
+    generation = 1 + max([_known(snapshots), *_generations(snapshots)])
     unfinished = snapshots / f"{_UNFINISHED}{generation:08d}"
     unfinished.mkdir()
     try:
@@ -114,6 +115,15 @@ def _current(snapshots: Path) -> int:
     try:
         return read_pointer(snapshots).generation
     except NoIndexError:
+        return 0
+
+
+def _known(snapshots: Path) -> int:
+    """Return the number of the current snapshot, 0 if the pointer to it tells none."""
+    try:
+        return _current(snapshots)
+    except DamagedIndexError as error:
+        _log.warning("%s", error)
         return 0
 
 

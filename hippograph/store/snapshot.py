@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
 from hippograph.errors import DamagedIndexError, InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
-from hippograph.store.arrays import Bundle, BundleWriter, StringTable, damage
+from hippograph.store.arrays import SNAPSHOTS, Bundle, BundleWriter, StringTable, damage
 from hippograph.store.evidence import EvidenceTables
 from hippograph.store.holds import Hold, hold
 from hippograph.store.manifest import (
@@ -27,10 +28,7 @@ from hippograph.store.tables import PassageTable, TripleTable
 from hippograph.text.normalization import NORMALIZER_VERSION
 from hippograph.types import FloatArray, IntArray
 
-__all__ = ["SNAPSHOTS", "Counts", "Manifest", "Snapshot", "open_snapshot", "publish"]
-
-SNAPSHOTS: Final = "snapshots"
-"""The folder of the snapshots in an index directory."""
+__all__ = ["SNAPSHOTS", "Counts", "Manifest", "Snapshot", "open_snapshot", "publish", "suspecting_damage"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -151,8 +149,6 @@ def publish(directory: str | Path, snapshot: Snapshot) -> int:
     ------
     InputError
         If the parts of the snapshot do not fit together.
-    DamagedIndexError
-        If the pointer to the current snapshot cannot be read.
     OSError
         If the disk is full or may not be written to.
     """
@@ -197,6 +193,27 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
                 raise
             # Not damaged: a newer one was published since the pointer was read, and this one was removed.
             pointer = latest
+
+
+@contextmanager
+def suspecting_damage(directory: str | Path) -> Iterator[None]:
+    """Look for the cause in the files when something goes wrong with a snapshot that was opened without `verify`.
+
+    Parameters
+    ----------
+    directory
+        The directory of the index.
+
+    Raises
+    ------
+    DamagedIndexError
+        In place of any other error, if a file of the current snapshot has been altered.
+    """
+    try:
+        yield
+    except Exception:
+        open_snapshot(directory, verify=True)
+        raise
 
 
 def _check(snapshot: Snapshot) -> None:

@@ -137,6 +137,10 @@ class Vectors:
         units = _unit_rows(distinct)
         return units if len(keys) == len(places) else units[[places[key] for key in keys]]
 
+    def embedders(self) -> list[str]:
+        """Return the fingerprints of the embedders that have saved anything, in order."""
+        return [name for (name,) in self._database.rows("SELECT fingerprint FROM embedders ORDER BY fingerprint")]
+
     def keep_only(self, embedder: str, keys: Iterable[bytes]) -> int:
         """Delete all vectors but some of one embedder's, in one transaction; those of other embedders go, too.
 
