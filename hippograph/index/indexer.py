@@ -8,7 +8,7 @@ repeated. What is published is the current snapshot revised by what has changed 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, perf_counter
 
@@ -102,8 +102,7 @@ class Indexer:
         DamagedIndexError
             If a file of the current snapshot has been altered.
         """
-        if session.published is not None:
-            self._check_built_alike(session.published.manifest, reembed=reembed)
+        self._check_built_alike(session, reembed=reembed)
         tally = Tally(progress=progress)
         with tally.stage("load"):
             take_in(sources, chunker=self.chunker, session=session, tally=tally, exactly=exactly)
@@ -149,6 +148,27 @@ class Indexer:
         generation = self._publish_removals(session)
         return RemovalReport(removed=tuple(removed), missing=tuple(missing), generation=generation)
 
+    def rebuild(self, session: Session, *, progress: Progress | None = None) -> int:
+        """Make the snapshot anew out of the catalog alone, and return its generation.
+
+        Nothing is extracted: what waits for the extractor is left out. Nothing is embedded but texts whose vectors the
+        catalog lacks.
+
+        Parameters
+        ----------
+        session
+            The index, and the right to change it; what is published is not looked at.
+        progress
+            Is told how far each stage is.
+
+        Raises
+        ------
+        DamagedIndexError
+            If a part of the catalog that is needed has been altered.
+        """
+        generation, _ = self._bring_up_to_date(replace(session, published=None), Tally(progress=progress))
+        return generation
+
     def _publish_removals(self, session: Session) -> int:
         """Publish the current snapshot without the documents that the catalog has lost.
 
@@ -180,15 +200,19 @@ class Indexer:
                 "run `hippograph index` to make it anew, or use the same settings"
             )
 
-    def _check_built_alike(self, published: Manifest, *, reembed: bool) -> None:
+    def _check_built_alike(self, session: Session, *, reembed: bool) -> None:
+        """Refuse an index of other models; where no snapshot tells of which, the catalog does."""
+        embedders, extractors = session.catalog.vectors.embedders(), session.catalog.extractions.extractors()
+        if session.published is not None:
+            embedders, extractors = [session.published.manifest.embedder], [session.published.manifest.extractor]
         for part, built, given, exchangeable in (
-            ("embedder", published.embedder, self.embedder.fingerprint, reembed),
-            ("extractor", published.extractor, self.extractor.fingerprint, False),
+            ("embedder", embedders, self.embedder.fingerprint, reembed),
+            ("extractor", extractors, self.extractor.fingerprint, False),
         ):
-            if built != given and not exchangeable:
+            if built and given not in built and not exchangeable:
                 raise IndexMismatchError(
-                    f"the index was built with the {part} {built!r}, not {given!r}; use that {part}, or build a new "
-                    "index in another directory"
+                    f"the index was built with the {part} {' or '.join(map(repr, built))}, not {given!r}; use that "
+                    f"{part}, or build a new index in another directory"
                 )
 
     def _extract(self, catalog: Catalog, tally: Tally) -> None:
@@ -273,8 +297,9 @@ class Indexer:
             return publish(session.directory, content), True
 
     def _is_current(self, published: Manifest, state: str) -> bool:
-        models = (published.embedder, published.extractor) == (self.embedder.fingerprint, self.extractor.fingerprint)
-        return models and published.state == state
+        built = (published.embedder, published.extractor, published.normalizer)
+        given = (self.embedder.fingerprint, self.extractor.fingerprint, NORMALIZER_VERSION)
+        return built == given and published.state == state
 
     def _base(self, session: Session) -> Snapshot:
         """Return what to start from: the current snapshot, checked whole, if its graph was made in the same way."""
