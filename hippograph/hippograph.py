@@ -302,6 +302,7 @@ class HippoGraph:
             "graph_digest": manifest.graph_digest,
             "embedder": manifest.embedder,
             "extractor": manifest.extractor,
+            "sources": list(catalog.sources.all().values()),
             "bytes": sum(file.stat().st_size for file in self.directory.rglob("*") if file.is_file()),
             "usage": [_usage(stage, model, usage) for (stage, model), usage in catalog.usage.totals().items()],
         }

@@ -30,6 +30,8 @@ def _rows(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str,
     for key, value in values.items():
         if isinstance(value, Mapping):
             yield from _rows(value, prefix=f"{prefix}{key} ")
+        elif key == "sources" and isinstance(value, list):
+            yield from ((key, str(source)) for source in value)
         elif not isinstance(value, list):
             yield f"{prefix}{key}", f"{value:,}" if isinstance(value, int) else str(value)
 

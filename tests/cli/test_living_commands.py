@@ -71,7 +71,8 @@ def test_updating(ships):
     assert "0 replaced, 2 unchanged" in run("update", "ships.jsonl", *AT, cwd=ships).stdout
     (ships / "ships.jsonl").unlink()
     assert "hippograph delete --source" in run("update", *AT, cwd=ships, code=2).stderr
-    assert answered("status", cwd=ships)["documents"] == 2
+    status = answered("status", cwd=ships)
+    assert (status["documents"], status["sources"]) == (2, ["ships.jsonl"])
 
 
 def test_reembedding_with_the_same_model_changes_nothing(ships):
