@@ -71,7 +71,7 @@ changes = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.lists(changes, max_size=5))
 def test_what_is_there_does_not_depend_on_how_it_got_there(steps: list[Any]) -> None:
     model: dict[str, tuple[Document, list[Passage]]] = {}
