@@ -2,17 +2,19 @@
 
 ::
 
-    python benchmarks/crashes.py --kills 500 --every-n
+    python benchmarks/crashes.py --kills 500 --every-n --power-cuts --rooms 5
 
-Three things are done to each operation that changes an index (`tests/faults/workload.py`), each time on a fresh copy:
+Four things are done to each operation that changes an index (`tests/faults/workload.py`), each time on a fresh copy:
 
 * ``--kills N``: a process is killed (SIGKILL) at N random moments in all, often several in a row on the same index.
 * ``--every-n``: each call that changes the disk, of Python and of SQLite, is struck in turn: it fails once; it and all
   after it fail; it and all after it find the disk full; the process is killed in it with nothing or half of it done.
+* ``--power-cuts``: nothing is left but what was flushed, as of each flush in turn.
 * ``--rooms N``: it is done on a real disk with room for 0, N, 2 N, ... pages more, until that is enough.
 
 After each, the published index must be readable and be the old or the new one, and the same command done again must
-end in the same graph and the same bytes as if nothing had happened, with no committed work of a model done again. A
+end in the same graph and the same bytes as if nothing had happened, with no work of a model done again that was
+committed (a power cut may lose commits). A
 violation ends the program with its description; a complaint that misleads is counted and shown. `--only` and
 `--stride` make it shorter.
 """
@@ -29,9 +31,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from tests.faults.calls import Mode, Strike
 from tests.faults.kills import SECONDS, kill_at_call, kill_at_random
+from tests.faults.power_cuts import DISKS, cuts, try_cut
 from tests.faults.small_disk import SmallDisk, obstacle
 from tests.faults.sqlite_calls import unreachable
-from tests.faults.trials import Scene, objection, prepare, try_failure
+from tests.faults.trials import Scene, prepare, try_failure
 from tests.faults.workload import OPERATIONS
 from tests.faults.zygote import Zygote
 
@@ -43,6 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=0, help="how many random kills")
     parser.add_argument("--every-n", action="store_true", help="strike every call in every way")
+    parser.add_argument("--power-cuts", action="store_true", help="cut the power after every flush")
     parser.add_argument("--rooms", type=int, default=0, help="pages between one size of a full disk and the next")
     parser.add_argument("--only", choices=OPERATIONS, help="one operation")
     parser.add_argument("--stride", type=int, default=1, help="strike every so manieth call only")
@@ -60,6 +64,8 @@ def main() -> None:
                     kill(scene, zygote, kills=-(-arguments.kills // len(operations)))
                 if arguments.every_n:
                     strike(scene, zygote, stride=arguments.stride)
+            if arguments.power_cuts:
+                cut(scene)
             if arguments.rooms and obstacle() is None:
                 squeeze(scene, step=arguments.rooms)
     print(f"\nno violation in {time.perf_counter() - began:.0f} s")
@@ -97,8 +103,8 @@ def strike(scene: Scene, zygote: Zygote, *, stride: int) -> None:
         print(f"  killed at a call, {how}: {sum(death.killed for death in deaths)} of {len(deaths)}", flush=True)
     for mode in MODES:
         trials = [try_failure(scene, Strike(at=at, mode=mode)) for at in calls]
-        kinds = Counter(type(trial.complaint).__name__ if trial.complaint else "no error" for trial in trials)
-        said = [objection(trial.complaint, full=mode == "full") for trial in trials if trial.complaint]
+        kinds = Counter(trial.complaint.kind if trial.complaint else "no error" for trial in trials)
+        said = [trial.complaint.objection for trial in trials if trial.complaint]
         print(
             f"  failed ({mode}): {sum(trial.struck is not None for trial in trials)} of {len(trials)}; "
             f"{', '.join(f'{kind} {count}' for kind, count in kinds.most_common())}; "
@@ -108,6 +114,15 @@ def strike(scene: Scene, zygote: Zygote, *, stride: int) -> None:
         )
         for text in sorted({text for text in said if text})[:3]:
             print(f"    {text}")
+
+
+def cut(scene: Scene) -> None:
+    """Cut the power after each flush, on both kinds of disk."""
+    for disk in DISKS:
+        late = [try_cut(scene, remains) for remains in cuts(scene, disk)]
+        print(
+            f"  power cuts ({disk} disk): {len(late)} different remains; {sum(late)} after the publication", flush=True
+        )
 
 
 def squeeze(scene: Scene, *, step: int) -> None:

@@ -2,10 +2,9 @@
 
 import os
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 __all__ = ["Befall", "Calls", "Mode", "Strike", "die"]
@@ -59,19 +58,16 @@ class Calls:
 
     strike: Strike | None = None
     made: list[str] = field(default_factory=list)
-    _paused: bool = False
 
-    def next(self, layer: str, file: str, act: str) -> Befall:
-        """Count a call.
+    def next(self, layer: str, path: Path, act: str) -> Befall:
+        """Count a call that is about to be made.
 
         Parameters
         ----------
-        layer, file, act
-            Who makes it, on what, and what it does, for the record.
+        layer, path, act
+            Who makes it, on what, and what it does.
         """
-        if self._paused:
-            return Befall.NOTHING
-        self.made.append(f"{layer}: {act} {file}")
+        self.made.append(f"{layer}: {act} {path.name}")
         strike, number = self.strike, len(self.made)
         if strike is None or number < strike.at or (strike.mode in ("once", "kill") and number > strike.at):
             return Befall.NOTHING
@@ -89,15 +85,6 @@ class Calls:
     def torn(self, size: int) -> int:
         """How much of a write of so many bytes reaches the disk before it is struck."""
         return size // 2 if self.strike is not None and self.strike.torn else 0
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Neither count nor strike for a while."""
-        former, self._paused = self._paused, True
-        try:
-            yield
-        finally:
-            self._paused = former
 
 
 def die() -> None:

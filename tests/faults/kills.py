@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.faults.calls import Strike
 from tests.faults.trials import Scene, check_published, check_reader, check_recovery, check_tidy
-from tests.faults.workload import Models, stock
+from tests.faults.workload import stock
 from tests.faults.zygote import Death, Zygote
 
 __all__ = ["SECONDS", "kill_at_call", "kill_at_random"]
@@ -62,6 +62,6 @@ def kill_at_random(scene: Scene, zygote: Zygote, *, seed: int, alive: Death) -> 
 
 
 def _check_aftermath(scene: Scene, directory: Path) -> None:
-    models = Models()
+    models = scene.operation.models()
     with models.open(directory) as index:
         check_recovery(scene, directory, index, models)

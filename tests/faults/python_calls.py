@@ -53,9 +53,9 @@ def watched_python(calls: Calls) -> Iterator[None]:
         yield
 
 
-def strike(calls: Calls, file: object, act: str) -> None:
+def strike(calls: Calls, file: Any, act: str) -> None:
     """Count a call, and raise or die if it is its turn; for calls that are done or not, never half."""
-    befalls = calls.next("python", _name(file), act)
+    befalls = calls.next("python", _path(file), act)
     if befalls is Befall.DIES:
         die()
     if befalls is not Befall.NOTHING:
@@ -103,7 +103,7 @@ class _Raw(io.FileIO):
         self._calls = calls
 
     def write(self, data: Any, /) -> int:
-        befalls = self._calls.next("python", _name(self.name), "write")
+        befalls = self._calls.next("python", _path(self.name), "write")
         if befalls is Befall.NOTHING:
             return super().write(data)
         super().write(bytes(data)[: self._calls.torn(len(data))])
@@ -136,5 +136,8 @@ def _error(befalls: Befall) -> OSError:
     return OSError(number, os.strerror(number))
 
 
-def _name(file: Any) -> str:
-    return f"descriptor {file}" if isinstance(file, int) else Path(os.fsdecode(file)).name
+def _path(file: Any) -> Path:
+    if not isinstance(file, int):
+        return Path(os.fsdecode(file))
+    link = Path(f"/proc/self/fd/{file}")
+    return link.readlink() if link.is_symlink() else Path(f"descriptor {file}")

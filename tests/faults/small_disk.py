@@ -13,10 +13,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from hippograph.errors import HippographError
 from tests.faults.attendant import Attendant, attend
-from tests.faults.trials import Scene, check_published, check_reader, check_recovery, objection, prepare
-from tests.faults.workload import Models, hurried
+from tests.faults.trials import Scene, attempt, check_published, check_reader, check_recovery, prepare
+from tests.faults.workload import hurried
 
 __all__ = ["Shortage", "SmallDisk", "obstacle"]
 
@@ -105,20 +104,17 @@ def _scene(operation: str, folder: Path) -> Scene:
 
 
 def _try(scene: Scene, *, of: str, room: int) -> Shortage:
-    disk, complaint = scene.folder / "disk", None
+    disk = scene.folder / "disk"
     disk.mkdir(exist_ok=True)
     _mount("-t", "tmpfs", "tmpfs", str(disk))
     with scene.copy("disk") as directory, scene.reader(directory) as reader:
         _limit(disk, of=of, room=room)
-        with Models().open(directory) as index, hurried():
-            try:
-                scene.operation.do(index)
-            except (HippographError, OSError) as error:
-                complaint = error
+        with scene.operation.models().open(directory) as index, hurried():
+            complaint = attempt(scene.operation, index, full=True)
             left = check_published(scene, directory)
         assert complaint is not None or left == scene.after, "nobody complained"
         _mount("-o", "remount,size=1g,nr_inodes=100k", str(disk))
-        models = Models()
+        models = scene.operation.models()
         with models.open(directory) as index:
             check_recovery(scene, directory, index, models)
         check_reader(scene, reader)
@@ -126,8 +122,8 @@ def _try(scene: Scene, *, of: str, room: int) -> Shortage:
     return Shortage(
         room=room,
         of=of,
-        complaint="" if complaint is None else str(complaint),
-        objection=None if complaint is None else objection(complaint, full=True),
+        complaint="" if complaint is None else complaint.text,
+        objection=None if complaint is None else complaint.objection,
         published=left == scene.after,
     )
 

@@ -32,7 +32,6 @@ _EXTEND_FAILS: Final = _IOERR | 19 << 8
 _FULL: Final = 13
 _CANTOPEN: Final = 14
 _CREATE: Final = 0x4
-_KINDS: Final = {0x100: "database", 0x800: "journal", 0x80000: "log"}
 
 
 class _File(Structure):
@@ -170,7 +169,7 @@ class _WatchedFileSystem:
         self._default = library.sqlite3_vfs_find(None)
         self._kept: list[object] = []
         self._methods: dict[int, _Methods] = {}
-        self._names: dict[int, str] = {}
+        self._paths: dict[int, Path] = {}
         self._own = _FileSystem.from_buffer_copy(self._default.contents)
         self._own.name = b"hippograph-faults"
         self._own.following = None
@@ -194,16 +193,16 @@ class _WatchedFileSystem:
         assert address is not None
         return address
 
-    def _befalls(self, name: str, act: str) -> Befall:
-        return Befall.NOTHING if self.calls is None else self.calls.next("sqlite", name, act)
+    def _befalls(self, path: Path, act: str) -> Befall:
+        return Befall.NOTHING if self.calls is None else self.calls.next("sqlite", path, act)
 
     def _opening(self) -> Callable[..., int]:
         original = _OPEN(self._default.contents.open)
 
         def opening(_: int, path: int | None, file: Any, flags: int, out: Any) -> int:
-            name = next((name for flag, name in _KINDS.items() if flags & flag), "temporary")
+            known = Path(ctypes.string_at(path).decode() if path else "temporary file")
             if flags & _CREATE:
-                befalls = self._befalls(name, "create")
+                befalls = self._befalls(known, "create")
                 if befalls is not Befall.NOTHING:
                     if befalls is Befall.DIES:
                         die()
@@ -211,7 +210,7 @@ class _WatchedFileSystem:
                     return _CANTOPEN
             result: int = original(self._default, path, file, flags, out)
             if file.contents.methods:
-                self._names[_address(file)] = name
+                self._paths[_address(file)] = known
                 file.contents.methods = ctypes.pointer(self._watched(file.contents.methods))
             return result
 
@@ -221,7 +220,7 @@ class _WatchedFileSystem:
         original = _DELETE(self._default.contents.delete)
 
         def deleting(_: int, path: bytes, sync: int) -> int:
-            befalls = self._befalls(Path(path.decode()).name, "delete")
+            befalls = self._befalls(Path(path.decode()), "delete")
             if befalls is Befall.DIES:
                 die()
             result: int = original(self._default, path, sync) if befalls is Befall.NOTHING else _DELETE_FAILS
@@ -247,7 +246,7 @@ class _WatchedFileSystem:
 
     def _writing(self, original: Any) -> Callable[..., int]:
         def writing(file: Any, data: int, size: int, offset: int) -> int:
-            befalls = self._befalls(self._names[_address(file)], "write")
+            befalls = self._befalls(self._paths[_address(file)], "write")
             if befalls is Befall.NOTHING:
                 result: int = original(file, data, size, offset)
                 return result
@@ -263,7 +262,7 @@ class _WatchedFileSystem:
 
     def _changing(self, original: Any, act: str, code: int) -> Callable[..., int]:
         def changing(file: Any, argument: int) -> int:
-            befalls = self._befalls(self._names[_address(file)], act)
+            befalls = self._befalls(self._paths[_address(file)], act)
             if befalls is Befall.DIES:
                 die()
             result: int = original(file, argument) if befalls is Befall.NOTHING else code
@@ -274,7 +273,7 @@ class _WatchedFileSystem:
     def _mapping(self, original: Any) -> Callable[..., int]:
         def mapping(file: Any, region: int, size: int, extend: int, out: Any) -> int:
             if extend:
-                befalls = self._befalls("shared memory", "extend")
+                befalls = self._befalls(Path("shared memory"), "extend")
                 if befalls is Befall.DIES:
                     die()
                 if befalls is not Befall.NOTHING:

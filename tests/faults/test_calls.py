@@ -14,7 +14,7 @@ from tests.faults.calls import Calls, Mode, Strike
 from tests.faults.python_calls import watched_python
 from tests.faults.sqlite_calls import unreachable, watched_sqlite
 from tests.faults.trials import Scene
-from tests.faults.workload import Models, hurried
+from tests.faults.workload import hurried
 
 needs_sqlite = pytest.mark.skipif(unreachable() is not None, reason=str(unreachable()))
 
@@ -44,7 +44,7 @@ def test_pythons_calls_are_counted_and_do_their_work(tmp_path):
     assert made[0] == "mkdir x"
     assert made[1] == "create a"
     assert made[2] == "write a"
-    assert [call for call in made if call.startswith("sync descriptor")]
+    assert "sync a" in made
     assert {"create b", "write b", "create c.npy", "write c.npy", "create d", "rename a", "rename e"} < set(made)
     assert made[-1] == "delete f"
     assert (tmp_path / "x" / "b").read_text() == "text"
@@ -98,7 +98,7 @@ def test_sqlites_writes_fail_and_what_was_committed_is_there(tmp_path: Path, mod
             except sqlite3.OperationalError as error:
                 failures.append(str(error))
         assert failures == [raised] * struck
-        assert calls.struck == "sqlite: write log"
+        assert calls.struck == "sqlite: write a.sqlite-wal"
         calls.strike = None
         assert [number for (number,) in connection.execute("SELECT number FROM numbers")] == [0, 1, 2][struck:]
 
@@ -117,16 +117,16 @@ def test_sqlites_own_file_system_is_the_default_again(tmp_path):
 def test_both_layers_are_seen_at_work(scene: Callable[[str], Scene]):
     made = " ".join(scene("add").calls)
     for call in (
-        "sqlite: create log",
+        "sqlite: create catalog.sqlite-wal",
         "sqlite: extend shared memory",
-        "sqlite: write log",
-        "sqlite: sync log",
-        "sqlite: write database",
-        "sqlite: sync database",
+        "sqlite: write catalog.sqlite-wal",
+        "sqlite: sync catalog.sqlite-wal",
+        "sqlite: write catalog.sqlite ",
+        "sqlite: sync catalog.sqlite ",
         "python: mkdir .unfinished-",
         "python: create manifest.json",
         "python: write manifest.json",
-        "python: sync descriptor",
+        "python: sync manifest.json",
         "python: rename .unfinished-",
         "python: rename CURRENT",
         "python: delete ",
@@ -137,6 +137,6 @@ def test_both_layers_are_seen_at_work(scene: Callable[[str], Scene]):
 def test_extractions_are_saved_one_by_one_in_trials(scene: Callable[[str], Scene]):
     """Or no failure would ever come between two."""
     first, told = scene("first index"), []
-    with first.copy() as directory, Models().open(directory) as index, hurried():
+    with first.copy() as directory, first.operation.models().open(directory) as index, hurried():
         first.operation.do(index, lambda stage, done, total: told.append((stage, done)))
     assert [done for stage, done in told if stage == "extract"] == list(range(first.stocked.extractions + 1))

@@ -11,7 +11,7 @@ _OBSTACLE = obstacle()
 pytestmark = pytest.mark.skipif(_OBSTACLE is not None, reason=str(_OBSTACLE))
 
 # More than any of the operations needs, and several that are too few.
-_ROOMS = {"pages": (0, 20, 75, 1000), "files": (0, 4, 200)}
+_ROOMS = {"pages": (0, 60, 1000), "files": (0, 30, 200)}
 
 
 @pytest.fixture(scope="module")

@@ -27,13 +27,14 @@ from tests.faults.workload import (
 )
 
 __all__ = [
+    "Complaint",
     "Scene",
     "Trial",
+    "attempt",
     "check_published",
     "check_reader",
     "check_recovery",
     "check_tidy",
-    "objection",
     "prepare",
     "try_failure",
     "watched",
@@ -91,6 +92,24 @@ class Scene:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Complaint:
+    """What was raised, without what a traceback would keep open.
+
+    Parameters
+    ----------
+    kind, text
+        The name of its class, and its message.
+    objection
+        What is wrong with it, None if nothing is: it raises a false alarm, or does not call a full disk one, or does
+        not say what to do about that.
+    """
+
+    kind: str
+    text: str
+    objection: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """How a trial went.
 
@@ -107,7 +126,7 @@ class Trial:
     """
 
     struck: str | None
-    complaint: HippographError | OSError | None
+    complaint: Complaint | None
     saved: int
     published: bool
 
@@ -129,9 +148,9 @@ def prepare(name: str, folder: Path) -> Scene:
     operation.begin(base)
     before = published(base)
     _copy(base, copy)
-    with watched(calls), hurried(), Models().open(copy) as index:
+    with watched(calls), hurried(), operation.models().open(copy) as index:
         operation.do(index)
-    after = published(copy)
+    after = published(copy, dimension=operation.dimension)
     assert after is not None, "the operation published nothing"
     assert after != before, "the operation changed nothing"
     scene = Scene(
@@ -148,7 +167,7 @@ def prepare(name: str, folder: Path) -> Scene:
 
 def _while_read(scene: Scene) -> int:
     calls = Calls()
-    with scene.copy() as directory, scene.reader(directory), Models().open(directory) as index:
+    with scene.copy() as directory, scene.reader(directory), scene.operation.models().open(directory) as index:
         with watched(calls), hurried():
             scene.operation.do(index)
         return len(calls.made)
@@ -158,15 +177,15 @@ def try_failure(scene: Scene, strike: Strike) -> Trial:
     """Have a call fail, and check what can be read meanwhile, and the next attempt.
 
     The next attempt is made by the same object after odd numbers of calls, and as by a new process after even ones.
-    Whether the complaint was a good one is left to `objection`.
+    Whether the complaint was a good one is left to the caller.
     """
-    calls, models = Calls(strike=strike), Models()
+    calls, models = Calls(strike=strike), scene.operation.models()
     held = strike.at <= scene.while_read
     goes_on = held and strike.at % 2 == 1
     with scene.copy() as directory, scene.reader(directory, held=held) as reader:
         with models.open(directory) as index:
             with watched(calls), hurried():
-                complaint = _complaint(scene.operation, index)
+                complaint = attempt(scene.operation, index, full=strike.mode == "full")
                 # The disk still fails, and the published index must be readable for all that.
                 left = check_published(scene, directory)
                 if not goes_on:
@@ -184,9 +203,18 @@ def try_failure(scene: Scene, strike: Strike) -> Trial:
     return Trial(struck=calls.struck, complaint=complaint, saved=saved, published=left == scene.after)
 
 
+def attempt(operation: Operation, index: HippoGraph, *, full: bool) -> Complaint | None:
+    """Do an operation, and return what it complained of; `full` says whether that should be a full disk."""
+    try:
+        operation.do(index)
+    except (HippographError, OSError) as error:
+        return Complaint(kind=type(error).__name__, text=str(error), objection=_objection(error, full=full))
+    return None
+
+
 def check_published(scene: Scene, directory: Path) -> State | None:
     """Check that one whole published state can be opened, and return it."""
-    left = published(directory)
+    left = published(directory, dimension=scene.operation.dimension)
     assert left in (scene.before, scene.after), "what is published is neither the old nor the new"
     return left
 
@@ -204,38 +232,30 @@ def check_tidy(directory: Path) -> None:
     assert left == [read_pointer(directory / SNAPSHOTS).folder, POINTER], left
 
 
-def objection(complaint: HippographError | OSError, *, full: bool) -> str | None:
-    """Say what is wrong with a complaint: it raises a false alarm, or does not call a full disk one or tell the remedy.
-
-    SQLite does not say why it cannot make a file or enlarge its shared memory; there it is enough to name the
-    possibility, and to say what to check.
-    """
-    if isinstance(complaint, (DamagedIndexError, IndexMismatchError, NoIndexError)):
-        return f"{type(complaint).__name__} is a false alarm: {complaint}"
-    if full and not re.search(r"\bfull\b|\bspace\b", str(complaint)):
-        return f"a full disk is not called one: {complaint}"
-    if full and not re.search(r"\bfree\b|\bcheck\b", str(complaint)):
-        return f"no remedy: {complaint}"
-    return None
-
-
 def check_recovery(scene: Scene, directory: Path, index: HippoGraph, models: Models) -> None:
     """Do the same again, and check that it ends as if undisturbed and asks no model for what is committed."""
     committed = stock(directory)
+    assert committed == scene.stocked or published(directory, dimension=scene.operation.dimension) != scene.after, (
+        "what is published is not in the catalog"
+    )
     models.asked.clear()
     models.embedded.clear()
     scene.operation.do(index)
-    assert published(directory) == scene.after, "another graph, other arrays or other rankings"
+    assert check_published(scene, directory) == scene.after, "another graph, other arrays or other rankings"
     assert stock(directory) == scene.stocked, "other things are committed"
     assert len(models.asked) == scene.stocked.extractions - committed.extractions, "an extraction was made twice"
     assert len(models.embedded) == scene.stocked.vectors - committed.vectors, "a text was embedded twice"
 
 
-def _complaint(operation: Operation, index: HippoGraph) -> HippographError | OSError | None:
-    try:
-        operation.do(index)
-    except (HippographError, OSError) as complaint:
-        return complaint
+def _objection(error: HippographError | OSError, *, full: bool) -> str | None:
+    if isinstance(error, (DamagedIndexError, IndexMismatchError, NoIndexError)):
+        return f"{type(error).__name__} is a false alarm: {error}"
+    # SQLite does not say why it cannot make a file or enlarge its shared memory; there it is enough to name the
+    # possibility, and to say what to check.
+    if full and not re.search(r"\bfull\b|\bspace\b", str(error)):
+        return f"a full disk is not called one: {error}"
+    if full and not re.search(r"\bfree\b|\bcheck\b", str(error)):
+        return f"no remedy: {error}"
     return None
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
-from hippograph.errors import NoIndexError
+from hippograph.errors import IndexMismatchError, NoIndexError
 from hippograph.hippograph import HippoGraph
 from hippograph.index.report import Progress
 from hippograph.store.manifest import read_pointer
@@ -26,6 +26,9 @@ __all__ = ["OPERATIONS", "Models", "Operation", "State", "Stock", "hurried", "pu
 _QUERIES: Final = ("Where did the parents of who built Fram come from?", "Amundsen")
 # Retrievers whose rankings depend on nothing but the published snapshot.
 _RETRIEVERS: Final = ("default", "dense", "bm25")
+
+DIMENSION: Final = 64
+"""Of the embedder that indexes are made with; another dimension makes another embedder."""
 
 _SECONDS_PER_PASSAGE: Final = 1.5
 """What each extraction takes by the clock of `Models`: longer than hippograph waits before it saves."""
@@ -82,6 +85,8 @@ class Operation:
         What was indexed before, besides the files.
     files, edited
         Texts by file name: as they were when they were indexed, and as they are when `run` comes.
+    dimension
+        Of the embedder that it is done with; the base is always made with `DIMENSION`.
     """
 
     name: str
@@ -89,6 +94,11 @@ class Operation:
     base: Sequence[Document | Passage] = _BASE
     files: Mapping[str, str] = field(default_factory=dict)
     edited: Mapping[str, str] = field(default_factory=dict)
+    dimension: int = DIMENSION
+
+    def models(self, *, seconds: float = 0.0, log: int | None = None) -> "Models":
+        """Make the models that it is done with."""
+        return Models(seconds=seconds, log=log, dimension=self.dimension)
 
     def begin(self, directory: Path) -> None:
         """Make the index that there is before, if any, and then edit the files."""
@@ -117,6 +127,11 @@ OPERATIONS: Final[Mapping[str, Operation]] = {
             edited=_EDITED,
         ),
         Operation(name="delete", run=lambda index, *_: index.delete(["fram", "log"])),
+        Operation(
+            name="reembed",
+            run=lambda index, _, tell: index.index(_MORE, progress=tell, reembed=True),
+            dimension=DIMENSION // 2,
+        ),
     )
 }
 
@@ -146,16 +161,20 @@ class Models:
         Texts of the passages that were to be extracted, and texts that were to be embedded, in order.
     log
         A file descriptor that every such text is written to at once, for those who outlive this process.
+    dimension
+        Of the embedder.
     """
 
     seconds: float = 0.0
     asked: list[str] = field(default_factory=list)
     embedded: list[str] = field(default_factory=list)
     log: int | None = None
+    dimension: int = DIMENSION
 
     def open(self, directory: Path) -> HippoGraph:
         """Open an index with these models."""
-        return HippoGraph(directory, extractor=_Extractor(self), embedder=_Embedder(self))
+        embedder = _Embedder(self, HashingEmbedder(dimension=self.dimension))
+        return HippoGraph(directory, extractor=_Extractor(self), embedder=embedder)
 
     def take(self, what: list[str], text: str) -> None:
         """Note a text and work on it."""
@@ -185,13 +204,20 @@ class _Extractor:
 @dataclass(frozen=True)
 class _Embedder:
     models: Models
-    fingerprint: str = HashingEmbedder().fingerprint
-    dimension: int = HashingEmbedder().dimension
+    double: HashingEmbedder
+
+    @property
+    def fingerprint(self) -> str:
+        return self.double.fingerprint
+
+    @property
+    def dimension(self) -> int:
+        return self.double.dimension
 
     def embed(self, texts: Sequence[str], *, role: TextRole) -> FloatArray:
         for text in texts if role != "query" else ():
             self.models.take(self.models.embedded, f"{role} {text}")
-        return HashingEmbedder().embed(texts, role=role)
+        return self.double.embed(texts, role=role)
 
 
 class _Clock:
@@ -238,13 +264,25 @@ class State:
     rankings: Mapping[tuple[str, str], Sequence[tuple[str, float]]]
 
 
-def published(directory: Path) -> State | None:
-    """Open what is published, hash every file and rank; None if nothing is."""
-    with Models().open(directory) as index:
+def published(directory: Path, *, dimension: int = DIMENSION) -> State | None:
+    """Open what is published, hash every file and rank; None if nothing is.
+
+    Parameters
+    ----------
+    directory
+        The index.
+    dimension
+        Of the embedder it may have been made with, unless it was `DIMENSION`.
+    """
+    with Models(dimension=dimension).open(directory) as index:
         try:
             manifest = index.snapshot.manifest
         except NoIndexError:
             return None
+        except IndexMismatchError:
+            if dimension == DIMENSION:
+                raise
+            return published(directory)
         folder = directory / SNAPSHOTS / read_pointer(directory / SNAPSHOTS).folder
         files = {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest.files}
         assert files == {name: record.sha256 for name, record in manifest.files.items()}, "a file is not what it was"

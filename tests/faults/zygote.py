@@ -17,7 +17,7 @@ from typing import Any
 from tests.faults.attendant import Attendant, attend
 from tests.faults.calls import Calls, Strike
 from tests.faults.trials import watched
-from tests.faults.workload import OPERATIONS, Models, hurried
+from tests.faults.workload import OPERATIONS, hurried
 
 __all__ = ["Death", "Zygote"]
 
@@ -104,9 +104,10 @@ def _write(order: Mapping[str, Any], descriptor: int) -> None:
     def tell(stage: str, done: int, total: int | None) -> None:
         write(descriptor, f"stage {stage}\n".encode())
 
-    models = Models(seconds=order["seconds"], log=descriptor)
+    operation = OPERATIONS[order["operation"]]
+    models = operation.models(seconds=order["seconds"], log=descriptor)
     with watched(Calls(strike=strike)), hurried(), models.open(Path(order["directory"])) as index:
-        OPERATIONS[order["operation"]].do(index, tell)
+        operation.do(index, tell)
 
 
 def _attend(order: Mapping[str, Any]) -> dict[str, object]:
