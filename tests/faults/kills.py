@@ -6,7 +6,7 @@ from typing import Final
 
 from tests.faults.calls import Strike
 from tests.faults.trials import Scene, check_published, check_reader, check_recovery, check_tidy
-from tests.faults.workload import stock
+from tests.faults.workload import DIMENSION, stock
 from tests.faults.zygote import Death, Zygote
 
 __all__ = ["SECONDS", "kill_at_call", "kill_at_random"]
@@ -25,6 +25,8 @@ def kill_at_call(scene: Scene, zygote: Zygote, strike: Strike) -> Death:
     with scene.copy() as directory, scene.reader(directory, held=held) as reader:
         death = zygote.run(scene.operation.name, directory, strike=strike)
         check_published(scene, directory)
+        if strike.at % 3 == 0 and scene.before is not None and scene.operation.dimension == DIMENSION:
+            _check_wholeness(scene, directory)
         _check_aftermath(scene, directory)
         check_reader(scene, reader)
         if not held:
@@ -59,6 +61,14 @@ def kill_at_random(scene: Scene, zygote: Zygote, *, seed: int, alive: Death) -> 
         _check_aftermath(scene, directory)
         check_reader(scene, reader)
     return deaths
+
+
+def _check_wholeness(scene: Scene, directory: Path) -> None:
+    """Check that each document is there as it was or as it is to be, by publishing what there is."""
+    with scene.operation.models().open(directory) as index:
+        index.index()
+        counts, kept = index.snapshot.manifest.counts, stock(directory)
+        assert (counts.documents, counts.passages) == (kept.documents, kept.passages), "half of a document is there"
 
 
 def _check_aftermath(scene: Scene, directory: Path) -> None:
