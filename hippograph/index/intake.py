@@ -141,11 +141,16 @@ class _Holdings:
         owners = self._documents.owners([passage.id for _, passages in block for passage in passages])
         for document, passages in block:
             record = records.get(document.id)
-            elsewhere = record is not None and record.origin != self._origins(document.source)
+            elsewhere = record is not None and not self._is_place(record, document.source)
             verdict = self._judge(document, passages, record, owners, elsewhere=elsewhere)
             if verdict in ("added", "replaced"):
                 self._owners.update((passage.id, document.id) for passage in passages)
             yield document, passages, verdict, elsewhere
+
+    def _is_place(self, record: DocumentRecord, source: str) -> bool:
+        """Tell whether a document was read from the place that a source names."""
+        # A source that led nowhere is its own origin; found now, under the same name, it is the same.
+        return record.origin == self._origins(source) or record.origin == record.source == source
 
     def _judge(
         self,
