@@ -141,16 +141,11 @@ class _Holdings:
         owners = self._documents.owners([passage.id for _, passages in block for passage in passages])
         for document, passages in block:
             record = records.get(document.id)
-            elsewhere = record is not None and not self._is_place(record, document.source)
+            elsewhere = record is not None and record.origin != self._origins(document.source)
             verdict = self._judge(document, passages, record, owners, elsewhere=elsewhere)
             if verdict in ("added", "replaced"):
                 self._owners.update((passage.id, document.id) for passage in passages)
             yield document, passages, verdict, elsewhere
-
-    def _is_place(self, record: DocumentRecord, source: str) -> bool:
-        """Tell whether a document was read from the place that a source names."""
-        # A source that led nowhere is its own origin; found now, under the same name, it is the same.
-        return record.origin == self._origins(source) or record.origin == record.source == source
 
     def _judge(
         self,
@@ -164,7 +159,9 @@ class _Holdings:
         same = record is not None and record.digest == document_digest(document)
         if same and record is not None and record.spans == tuple(passage.span for passage in passages):
             return "unchanged"
-        if record is not None and not same and elsewhere:
+        # A source that led nowhere is its own origin; found now, under the same name, it is the same.
+        named = record is not None and record.origin == record.source == document.source
+        if record is not None and not same and elsewhere and not named:
             return _refusal(
                 document,
                 f"the id {document.id!r} already belongs to another document, from {record.source or 'memory'!r}, "
