@@ -1,4 +1,4 @@
-"""The command line as a user meets it: through its entry point, in a process of its own."""
+"""The command line as a user meets it: through its entry point; where a process of its own matters, in one."""
 
 import json
 import os
@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from hippograph.evaluation.runs import read_run
+from tests.cli.running import run
 
 COMMAND = Path(sys.executable).parent / "hippograph"
 
@@ -35,7 +36,7 @@ QUESTIONS = [
 EVALUATE = ["evaluate", "questions.json", "--index", "it.hippo"]
 
 
-def run(*arguments, cwd, code=0):
+def run_process(*arguments, cwd, code=0):
     environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
     done = subprocess.run(
         [COMMAND, *map(str, arguments)],
@@ -57,7 +58,7 @@ def indexed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli")
     (folder / "passages.json").write_text(json.dumps(PASSAGES))
     (folder / "questions.json").write_text(json.dumps(QUESTIONS))
-    done = run("index", "passages.json", "--index", "it.hippo", cwd=folder)
+    done = run_process("index", "passages.json", "--index", "it.hippo", cwd=folder)
     assert "3 documents added" in done.stdout
     assert done.stderr == ""
     return folder

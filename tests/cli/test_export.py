@@ -15,7 +15,8 @@ import pytest
 
 from hippograph.hippograph import HippoGraph
 from hippograph.store.interchange import TABLES
-from tests.cli.test_commands import COMMAND, run
+from tests.cli.running import run
+from tests.cli.test_commands import COMMAND
 
 
 @pytest.fixture

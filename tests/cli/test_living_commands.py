@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from hippograph.store.lock import writing
-from tests.cli.test_commands import run
+from tests.cli.running import run
 
 ROWS = [
     {"id": "fram", "title": "Fram", "text": "The Fram was built by Colin Archer.", "metadata": {"year": 1892}},
