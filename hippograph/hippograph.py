@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from hippograph.errors import IndexMismatchError, InputError
+from hippograph.errors import IndexMismatchError, InputError, MissingExtraError, ModelError
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
 from hippograph.index.intake import known_sources
@@ -23,7 +23,7 @@ from hippograph.retrieve.hybrid import HybridRetriever
 from hippograph.retrieve.lexical import BM25Retriever
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.snapshot import Snapshot, open_snapshot
+from hippograph.store.snapshot import Snapshot, open_snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 from hippograph.types import Ranking, Usage
 
@@ -202,6 +202,8 @@ class HippoGraph:
             there is a filter beside a retriever made by hand.
         NoIndexError
             If nothing was indexed here.
+        DamagedIndexError
+            If a file is missing, truncated or altered; that it is altered is only seen when it cannot be worked with.
         """
         (ranking,) = self.retrieve_all([query], k=k, retriever=retriever, filter=filter)
         return ranking
@@ -218,11 +220,13 @@ class HippoGraph:
 
         Raises
         ------
-        InputError, NoIndexError
+        InputError, NoIndexError, DamagedIndexError
             As for `retrieve`.
         """
         if isinstance(retriever, str):
-            return self.retriever(retriever, filter=filter).retrieve(queries, k=k)
+            made = self.retriever(retriever, filter=filter)
+            with suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
+                return made.retrieve(queries, k=k)
         if filter is not None:
             raise InputError("a retriever made by hand has a snapshot of its own; give `retriever` the filter instead")
         return retriever.retrieve(queries, k=k)
@@ -318,7 +322,8 @@ class HippoGraph:
             return snapshot
         chooses = parse_filter(filter) if isinstance(filter, str) else filter
         self.indexer.check_settings(snapshot.manifest)
-        return self._parts.of(snapshot, chooses, settings=self.indexer.settings)
+        with suspecting_damage(self.directory):
+            return self._parts.of(snapshot, chooses, settings=self.indexer.settings)
 
     def __enter__(self) -> HippoGraph:
         return self

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hippograph.cli import delete, evaluate, export, index, reembed, retrieve, status, update
+from hippograph.cli import delete, doctor, evaluate, export, index, reembed, retrieve, status, update
 from hippograph.cli.console import complain, speak_any_script
 from hippograph.errors import HippographError, IndexDirectoryError, InputError, MissingExtraError
 
@@ -51,6 +51,7 @@ app.command("reembed")(reembed.reembed)
 app.command("retrieve")(retrieve.retrieve)
 app.command("evaluate")(evaluate.evaluate)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)
 
 

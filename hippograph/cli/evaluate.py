@@ -16,6 +16,7 @@ from hippograph.evaluation.experiment import Evaluation
 from hippograph.evaluation.experiment import evaluate as measure
 from hippograph.evaluation.runs import write_run
 from hippograph.hippograph import HippoGraph
+from hippograph.store.snapshot import suspecting_damage
 
 __all__ = ["evaluate"]
 
@@ -38,7 +39,7 @@ def evaluate(
     if run is not None and len(names) > 1:
         raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; run them one by one")
     asked = load_questions(questions, split=split)
-    with HippoGraph(index, embedder=embedder_of(embedder)) as hippograph:
+    with HippoGraph(index, embedder=embedder_of(embedder)) as hippograph, suspecting_damage(index):
         passages = hippograph.snapshot.passages
         known = set(passages.ids).union(passages.documents)
         results = {

@@ -16,9 +16,9 @@ from hippograph.store.ragged import Selection, merge_strings, take_strings
 from hippograph.store.schema import digest_of_texts
 from hippograph.store.snapshot import Snapshot
 from hippograph.text.scripts import join_unspaced
-from hippograph.types import Extraction, IntArray, Passage
+from hippograph.types import Extraction, IntArray, Passage, TextRole
 
-__all__ = ["Addition", "Draft", "draft"]
+__all__ = ["Addition", "Draft", "draft", "embedded_texts"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,18 +77,42 @@ class Draft:
 
     @property
     def entity_texts(self) -> list[str]:
-        """The new entities as they are embedded: by their keys, which no other passage can change."""
-        return [join_unspaced(key) for key in take_strings(self.names.keys, np.flatnonzero(self.names.origins < 0))]
+        """The new entities as they are embedded."""
+        return _entity_texts(take_strings(self.names.keys, np.flatnonzero(self.names.origins < 0)))
 
     @property
     def triple_texts(self) -> list[str]:
         """The new triples as they are embedded."""
-        new = np.flatnonzero(self.former_triples < 0)
-        subjects, objects = (
-            take_strings(self.names.keys, ends[new]) for ends in (self.triples.subjects, self.triples.objects)
+        new, triples = np.flatnonzero(self.former_triples < 0), self.triples
+        return _triple_texts(
+            self.names.keys,
+            self.facts.relations,
+            subjects=triples.subjects[new],
+            relations=triples.relations[new],
+            objects=triples.objects[new],
         )
-        relations = take_strings(self.facts.relations, self.triples.relations[new])
-        return [join_unspaced(" ".join(parts)) for parts in zip(subjects, relations, objects, strict=True)]
+
+
+def embedded_texts(snapshot: Snapshot) -> dict[TextRole, list[str]]:
+    """List all that a snapshot holds as it was embedded, in the order of its vectors.
+
+    Parameters
+    ----------
+    snapshot
+        The snapshot.
+    """
+    triples = snapshot.triples
+    return {
+        "passage": [passage.headed_text for passage in snapshot.passages],
+        "entity": _entity_texts(snapshot.entity_keys),
+        "triple": _triple_texts(
+            snapshot.entity_keys,
+            snapshot.evidence.relations,
+            subjects=triples.subjects,
+            relations=triples.relations,
+            objects=triples.objects,
+        ),
+    }
 
 
 def draft(base: Snapshot, kept: IntArray, added: Sequence[Addition]) -> Draft:
@@ -130,6 +154,18 @@ def draft(base: Snapshot, kept: IntArray, added: Sequence[Addition]) -> Draft:
         triples=triples,
         former_triples=former[facts.origins[triples.facts]],
     )
+
+
+def _entity_texts(keys: StringTable) -> list[str]:
+    """Write entities by their keys, which no other passage can change."""
+    return [join_unspaced(key) for key in keys]
+
+
+def _triple_texts(
+    keys: StringTable, phrases: StringTable, *, subjects: IntArray, relations: IntArray, objects: IntArray
+) -> list[str]:
+    columns = take_strings(keys, subjects), take_strings(phrases, relations), take_strings(keys, objects)
+    return [join_unspaced(" ".join(parts)) for parts in zip(*columns, strict=True)]
 
 
 def _order(ids: StringTable, kept: IntArray, added: Sequence[str]) -> IntArray:

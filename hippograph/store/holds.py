@@ -18,7 +18,7 @@ from weakref import finalize
 from hippograph.store.arrays import damage
 from hippograph.store.manifest import MANIFEST
 
-__all__ = ["Hold", "hold", "withdraw"]
+__all__ = ["Hold", "hold", "is_held", "withdraw"]
 
 _log = logging.getLogger("hippograph.store")
 
@@ -91,6 +91,17 @@ def hold(folder: Path) -> Hold:
     return held
 
 
+def is_held(folder: Path) -> bool:
+    """Tell whether somebody holds a snapshot, or may: on Windows only its removal can tell.
+
+    Parameters
+    ----------
+    folder
+        The snapshot's folder. It must not be the current one: who opens it at this moment would find it removed.
+    """
+    return _is_held(folder)
+
+
 def withdraw(folder: Path, *, to: Path) -> bool:
     """Rename a snapshot's folder, after which no reader finds it, unless somebody holds it.
 
@@ -118,6 +129,9 @@ if sys.platform == "win32":
     def _share(descriptor: int, path: Path) -> bool:
         return True
 
+    def _is_held(folder: Path) -> bool:
+        return True
+
     def _withdraw(folder: Path, to: Path) -> bool:
         try:
             folder.rename(to)
@@ -141,6 +155,23 @@ else:
             return os.path.samestat(os.fstat(descriptor), path.stat())
         except OSError:
             return False
+
+    def _is_held(folder: Path) -> bool:
+        try:
+            descriptor = os.open(folder / MANIFEST, os.O_RDONLY)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Undone, not left to end with the file: a fork of this process may have a copy of it.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+        except OSError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
 
     def _withdraw(folder: Path, to: Path) -> bool:
         try:

@@ -12,13 +12,13 @@ from typing import Any, Final
 
 from hippograph.errors import DamagedIndexError
 from hippograph.store.checking import FILE, INDICES, Fault
-from hippograph.store.connections import READING_ERRORS, is_damage
+from hippograph.store.connections import READING_ERRORS, connect_for_writing, is_damage, translated
 from hippograph.store.database import Database
 from hippograph.store.documents import delete_row
-from hippograph.store.schema import APPLICATION_ID, FORMAT_VERSION, create_tables
+from hippograph.store.schema import APPLICATION_ID, FORMAT_VERSION, create_tables, expected_schema, schema_of
 from hippograph.store.soundness import INCOMPLETE, TABLES, Table, lenient
 
-__all__ = ["LostDocument", "mend"]
+__all__ = ["LostDocument", "mend", "restore_header"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -65,6 +65,31 @@ def mend(database: Database, faults: Sequence[Fault]) -> list[LostDocument]:
             _make_anew(database)
     kept = {name for (name,) in database.rows("SELECT id FROM documents")}
     return [LostDocument(id=name, source=sources[name]) for name in sorted(sources.keys() - kept)]
+
+
+def restore_header(path: Path) -> bool:
+    """Mark a file as a catalog of the current format if its tables are those of one; without the marks none opens it.
+
+    Parameters
+    ----------
+    path
+        The file.
+
+    Returns
+    -------
+    Whether they are.
+
+    Raises
+    ------
+    DamagedIndexError
+        If it is no SQLite database.
+    """
+    with closing(connect_for_writing(path, create=False)) as connection, translated(path):
+        if schema_of(connection) != expected_schema():
+            return False
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {FORMAT_VERSION}")
+    return True
 
 
 def _sources(connection: sqlite3.Connection) -> dict[str, str]:

@@ -196,13 +196,15 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
 
 
 @contextmanager
-def suspecting_damage(directory: str | Path) -> Iterator[None]:
+def suspecting_damage(directory: str | Path, *, innocent: tuple[type[Exception], ...] = ()) -> Iterator[None]:
     """Look for the cause in the files when something goes wrong with a snapshot that was opened without `verify`.
 
     Parameters
     ----------
     directory
         The directory of the index.
+    innocent
+        Errors that are known to have other causes.
 
     Raises
     ------
@@ -211,8 +213,9 @@ def suspecting_damage(directory: str | Path) -> Iterator[None]:
     """
     try:
         yield
-    except Exception:
-        open_snapshot(directory, verify=True)
+    except Exception as error:
+        if not isinstance(error, innocent):
+            open_snapshot(directory, verify=True)
         raise
 
 

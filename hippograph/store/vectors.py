@@ -14,7 +14,7 @@ from hippograph.store.holdings import altered
 from hippograph.store.schema import checksum_of, digest_of_texts, stamp_of
 from hippograph.types import FloatArray, TextRole
 
-__all__ = ["Vectors", "vector_key"]
+__all__ = ["Vectors", "as_saved", "vector_key"]
 
 # An embedder's rows have length 1; more than float32 rounding away from it, the embedder is wrong.
 _TOLERANCE: Final = 1e-3
@@ -191,6 +191,43 @@ def vector_key(role: TextRole, text: str) -> bytes:
     False
     """
     return digest_of_texts(role, text)
+
+
+def as_saved(units: FloatArray) -> FloatArray:
+    """Find the rows that were saved, given what `Vectors.load` made of them: saved again, they give the same.
+
+    Parameters
+    ----------
+    units
+        Rows that `Vectors.load` returned; shape (n, d).
+
+    Returns
+    -------
+    Shape (n, d): 16-bit floats, which differ from `units` by their length. Rows that no 16-bit floats give are rounded.
+
+    Examples
+    --------
+    >>> halves = np.array([[0.707, 0.7065]], dtype=np.float16)
+    >>> units = _unit_rows(halves)
+    >>> bool(np.all(as_saved(units) == halves)), bool(np.all(units.astype(np.float16) == halves))
+    (True, False)
+    """
+    found = units.astype(np.float16)
+    if not units.size:
+        return found.astype(np.float32)
+    largest = np.abs(units).argmax(axis=1)[:, None]
+    peaks = np.take_along_axis(units, largest, axis=1).astype(np.float64)
+    rounded = peaks.astype(np.float16)
+    # A row that was saved is one of these times a length; its largest component, one of three, tells which.
+    for peak in (
+        rounded,
+        np.nextafter(rounded, np.float16(0)),
+        np.nextafter(rounded, np.copysign(np.float16(2), rounded)),
+    ):
+        tried = (units * (peak / peaks)).astype(np.float16)
+        fits = np.all(_unit_rows(tried) == units, axis=1) & np.any(_unit_rows(found) != units, axis=1)
+        found[fits] = tried[fits]
+    return found.astype(np.float32)
 
 
 def _rows(number: int, keys: Iterable[bytes], vectors: Iterable[bytes]) -> Iterator[tuple[int, bytes, bytes, int]]:
