@@ -69,7 +69,8 @@ class Disagreement:
     waiting
         How many passages of the catalog were not extracted yet.
     unknown
-        Rows of the passages that the catalog has never heard of, although it knew all when the snapshot was made.
+        Rows of the passages whose texts the catalog has never heard of, although it knew all of them when the snapshot
+        was made.
     """
 
     behind: int
@@ -159,19 +160,21 @@ def compare(catalog: Catalog, snapshot: Snapshot) -> Disagreement:
     held = dict(catalog.extractions.stamps(extractor))
     _, passages = catalog.documents.counts()
     waiting, stamps = passages - len(held), snapshot.evidence.stamps.tobytes()
-    behind, gone = 0, {}
+    others, changed = {}, set()
     for row, name in enumerate(ids):
         stamp = held.pop(name, None)
-        if stamp is None:
-            gone[row] = name
-        elif stamp != stamps[row * STAMP_BYTES : (row + 1) * STAMP_BYTES]:
-            behind += 1
-    contents = {row: snapshot.evidence.contents[row].tobytes() for row in gone}
+        if stamp == stamps[row * STAMP_BYTES : (row + 1) * STAMP_BYTES]:
+            continue
+        others[row] = name
+        if stamp is not None:
+            changed.add(row)
+    contents = {row: snapshot.evidence.contents[row].tobytes() for row in others}
     known = catalog.extractions.known(extractor, contents.values())
-    owners = catalog.documents.owners(gone.values())
-    unknown = tuple(row for row, name in gone.items() if contents[row] not in known and name not in owners)
-    removed = sum(name not in owners for name in gone.values()) - len(unknown)
-    return Disagreement(behind=behind + len(held) + removed, waiting=waiting, unknown=unknown)
+    owners = catalog.documents.owners(others.values())
+    # What is there and was not read waits to be read again.
+    unread = {row for row, name in others.items() if name in owners} - changed
+    unknown = tuple(row for row in others if contents[row] not in known and row not in unread)
+    return Disagreement(behind=len(others) - len(unknown) - len(unread) + len(held), waiting=waiting, unknown=unknown)
 
 
 def _check_catalog(directory: Path, checkup: SnapshotCheckup) -> tuple[CatalogState, list[Finding]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from itertools import groupby
 from pathlib import Path
 from typing import Final
@@ -20,7 +20,7 @@ from hippograph.store.snapshot import Snapshot
 from hippograph.store.vectors import as_saved
 from hippograph.types import Document, Extraction, Passage, Triple
 
-__all__ = ["copy_documents", "copy_vectors", "recover_catalog"]
+__all__ = ["copy_documents", "copy_extractions", "copy_vectors", "recover_catalog"]
 
 _RECOVERED: Final = f"{CATALOG}-recovered"
 _BATCH: Final = 1024
@@ -48,6 +48,7 @@ def recover_catalog(directory: Path, snapshot: Snapshot) -> Path | None:
         leftover.unlink(missing_ok=True)
     with Catalog.open(fresh, create=True) as catalog:
         copy_documents(catalog, snapshot, set(snapshot.passages.documents), directory=directory)
+        copy_extractions(catalog, snapshot)
         copy_vectors(catalog, snapshot)
         catalog.checkpoint()
     aside = _put_aside(place)
@@ -57,7 +58,7 @@ def recover_catalog(directory: Path, snapshot: Snapshot) -> Path | None:
 
 
 def copy_documents(catalog: Catalog, snapshot: Snapshot, ids: Collection[str], *, directory: Path) -> list[str]:
-    """Put documents of a snapshot into a catalog, with what was read out of them; return their ids in order.
+    """Put documents of a snapshot into a catalog, and return their ids in order.
 
     What stood between the passages of a document is not known. If that was more than what passages are joined by, the
     next run takes the document for changed, which costs nothing, for its passages are not.
@@ -69,7 +70,7 @@ def copy_documents(catalog: Catalog, snapshot: Snapshot, ids: Collection[str], *
     snapshot
         The snapshot.
     ids
-        Ids of documents that the catalog does not hold; those that the snapshot does not hold either are left out.
+        Ids of documents; those that the snapshot does not hold are left out.
     directory
         The index directory, which places are relative to.
     """
@@ -80,8 +81,20 @@ def copy_documents(catalog: Catalog, snapshot: Snapshot, ids: Collection[str], *
     catalog.documents.replace_all(
         (_with_document([snapshot.passages[row] for row in group]) for group in groups), origin=Origins(directory)
     )
-    _copy_extractions(catalog, snapshot, rows)
     return list(dict.fromkeys(documents[row] for row in rows))
+
+
+def copy_extractions(catalog: Catalog, snapshot: Snapshot) -> None:
+    """Put what was read out of the passages into a catalog, where it has nothing read out of these texts.
+
+    Names and facts come as the graph needs them: facts in normalised form, and nothing that it has no use for.
+    """
+    extractor, contents = snapshot.manifest.extractor, snapshot.evidence.contents
+    known = catalog.extractions.known(extractor, (content.tobytes() for content in contents))
+    wanted = [row for row, content in enumerate(contents) if content.tobytes() not in known]
+    for at in range(0, len(wanted), _BATCH):
+        pairs = [(snapshot.passages[row], _extraction(snapshot, row)) for row in wanted[at : at + _BATCH]]
+        catalog.extractions.save(extractor, pairs)
 
 
 def copy_vectors(catalog: Catalog, snapshot: Snapshot) -> int:
@@ -100,19 +113,6 @@ def copy_vectors(catalog: Catalog, snapshot: Snapshot) -> int:
             catalog.vectors.save(embedder, role, block, as_saved(matrices[role][[places[text] for text in block]]))
         copied += len(missing)
     return copied
-
-
-def _copy_extractions(catalog: Catalog, snapshot: Snapshot, rows: Sequence[int]) -> None:
-    """Put what was read out of passages into a catalog, where it has nothing read out of these texts.
-
-    Names and facts come as the graph needs them: facts in normalised form, and nothing that it has no use for.
-    """
-    extractor, contents = snapshot.manifest.extractor, snapshot.evidence.contents
-    known = catalog.extractions.known(extractor, (contents[row].tobytes() for row in rows))
-    wanted = [row for row in rows if contents[row].tobytes() not in known]
-    for at in range(0, len(wanted), _BATCH):
-        pairs = [(snapshot.passages[row], _extraction(snapshot, row)) for row in wanted[at : at + _BATCH]]
-        catalog.extractions.save(extractor, pairs)
 
 
 def _put_aside(place: Path) -> Path | None:

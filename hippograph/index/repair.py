@@ -11,7 +11,7 @@ from hippograph.index.doctor import Diagnosis, compare, diagnose, fingerprint_of
 from hippograph.index.draft import embedded_texts
 from hippograph.index.finding import Examination, counted
 from hippograph.index.indexer import Indexer
-from hippograph.index.recovery import copy_documents, copy_vectors, recover_catalog
+from hippograph.index.recovery import copy_documents, copy_extractions, copy_vectors, recover_catalog
 from hippograph.index.report import Progress
 from hippograph.index.snapshot_checkup import SnapshotCheckup
 from hippograph.protocols import Embedder, Extractor
@@ -225,19 +225,16 @@ def _mend_rows(directory: Path, snapshot: Snapshot | None) -> _Mended:
             steps.append(f"mended {counted(len(faults), 'fault')} of the catalog")
         if snapshot is None:
             return _Mended(opens=True, steps=steps, lost=lost)
-        unknown = _unknown_documents(catalog, snapshot)
+        unknown = {snapshot.passages.documents[row] for row in compare(catalog, snapshot).unknown}
         back = copy_documents(catalog, snapshot, unknown.union(one.id for one in lost), directory=directory)
+        if unknown:
+            # The snapshot is made anew then, and what waits for the extractor would be missing.
+            copy_extractions(catalog, snapshot)
         for number, what in ((len(back), "document"), (copy_vectors(catalog, snapshot), "vector")):
             if number:
                 steps.append(f"copied {counted(number, what)} from snapshot {snapshot.generation} into the catalog")
     gone = [one for one in lost if one.id not in set(back)]
     return _Mended(opens=True, steps=steps, lost=gone, grown=bool(unknown))
-
-
-def _unknown_documents(catalog: Catalog, snapshot: Snapshot) -> set[str]:
-    """List the documents of a snapshot that the catalog has never heard of."""
-    named = {snapshot.passages.documents[row] for row in compare(catalog, snapshot).unknown}
-    return named - catalog.documents.records_of(named).keys()
 
 
 def _make_snapshot(
