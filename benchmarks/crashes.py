@@ -133,9 +133,8 @@ def squeeze(scene: Scene, *, step: int) -> None:
         while (shortage := disk.run(scene.operation.name, of="pages", room=room)).complaint:
             refused, room = refused + 1, room + step
             objections.add(shortage.objection)
-    print(
-        f"  full disk: {refused} sizes too small, {room} pages enough; {len(objections - {None})} kinds of misleading"
-    )
+    misleading = len(objections - {None})
+    print(f"  full disk: {refused} sizes too small, {room} pages enough; {misleading} kinds of misleading complaints")
     for text in sorted(text for text in objections if text)[:3]:
         print(f"    {text}")
 
