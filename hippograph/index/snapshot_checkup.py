@@ -103,11 +103,10 @@ class _Checkup:
             content = self._content(folder, pointer, stack)
             manifest = None if content is None else self._manifest(folder, content)
             if manifest is not None:
+                self._strangers(folder, manifest)
                 self._files(folder, manifest)
-            whole = pointer is not None and manifest is not None and not self.found
+            whole = pointer is not None and manifest is not None and not self._damaged()
             snapshot = self._snapshot(folder) if whole else None
-        if manifest is not None:
-            self._strangers(folder, manifest)
         built = content or {}
         return SnapshotCheckup(
             findings=tuple(self.found),
@@ -117,6 +116,9 @@ class _Checkup:
             extractor=built["extractor"] if isinstance(built.get("extractor"), str) else None,
             snapshot=snapshot,
         )
+
+    def _damaged(self) -> bool:
+        return any(finding.kind != "note" for finding in self.found)
 
     def _tell(self, path: Path, what: str, kind: FindingKind = "damage", remedy: str | None = None) -> None:
         again = f"hippograph doctor --repair --index {self.directory} {_AGAIN}"
@@ -190,6 +192,9 @@ class _Checkup:
                 self._tell(path, what)
 
     def _strangers(self, folder: Path, manifest: Manifest) -> None:
+        if self._damaged():
+            # Nobody vouches for the list.
+            return
         for path in sorted(folder.iterdir()):
             if path.name not in manifest.files and path.name != MANIFEST:
                 self._tell(path, "is not part of the snapshot", "note", "nothing; it goes with the snapshot")
@@ -204,7 +209,7 @@ class _Checkup:
         manifest = snapshot.manifest
         for contradiction in contradictions(snapshot):
             self._tell(folder / contradiction.file, contradiction.what)
-        if self.found:
+        if self._damaged():
             # What follows relies on all of that.
             return None
         if graph_digest(snapshot.graph, snapshot.entity_keys, snapshot.evidence.contents) != manifest.graph_digest:
@@ -212,4 +217,4 @@ class _Checkup:
         state = state_of(self.settings, snapshot.passages.ids, snapshot.evidence.stamps)
         if manifest.settings == self.settings.digest and state != manifest.state:
             self._tell(folder / MANIFEST, "tells of another state than the files hold")
-        return None if self.found else snapshot
+        return None if self._damaged() else snapshot
