@@ -103,12 +103,15 @@ def repair(directory: str | Path, *, indexer: Indexer, wait: float = 0.0, progre
         found = diagnose(place, indexer=indexer, alone=True)
         mended = _mend_catalog(place, found)
         steps = list(mended.steps)
+        if found.snapshot.snapshot is not None and found.snapshot.snapshot.hold is not None:
+            # Nor does the repair itself keep what it replaces.
+            found.snapshot.snapshot.hold.release()
         if mended.opens:
             generation = _make_snapshot(place, found.snapshot, mended, indexer, progress)
             if generation is not None:
                 steps.append(f"made the snapshot again from the catalog: generation {generation}")
         left = diagnose(place, indexer=indexer, alone=True)
-    return Repair(found=found.examination, steps=steps, lost=mended.lost, left=left.examination)
+    return Repair(found=found.examination, steps=tuple(steps), lost=tuple(mended.lost), left=left.examination)
 
 
 def prune(directory: str | Path, *, wait: float = 0.0) -> Pruning:
