@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hippograph.errors import InputError
+from hippograph.index.likeness import Alike, compare
 from hippograph.store.arrays import StringTable
 from hippograph.store.ragged import indptr_of
 from hippograph.types import DoubleArray, FloatArray, IntArray
@@ -18,9 +19,7 @@ __all__ = ["NearNames", "SynonymLinker", "Synonyms"]
 
 _NUMBER = re.compile(r"\d+")
 _BLOCK = 2048
-_PAIRS = 8192
 _HELD = 1 << 21
-_ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,7 +107,7 @@ class SynonymLinker:
             raise InputError(f"most {self.most} keeps no synonyms; give 1 or more")
 
     def link(self, keys: Sequence[str], vectors: FloatArray) -> Synonyms:
-        """Find the synonyms among names.
+        """Find the synonyms among names: `near` and `pairs` in one, to try a linker by hand on names of one's own.
 
         Parameters
         ----------
@@ -162,17 +161,14 @@ class SynonymLinker:
         cut_off = np.flatnonzero((known < lists.counts) & (known < self.most) & (origins >= 0))
         kept &= ~np.isin(owners, cut_off)
         lists.hold(owners[kept], others[kept], former.cosines[kept])
-        everyone = np.arange(len(keys))
-        for one, other, cosine in self._alike(vectors, codes, rows=cut_off, others=everyone[origins >= 0]):
-            lists.hold(one, other, cosine)
-        fresh = np.flatnonzero(origins < 0)
-        for one, other, cosine in self._alike(
-            vectors, codes, rows=fresh, others=everyone, half=len(fresh) == len(keys)
-        ):
-            # Two new names meet twice.
-            once = (origins[other] >= 0) | (one < other)
-            one, other, cosine = one[once], other[once], cosine[once]
-            lists.add(np.concatenate([one, other]), np.concatenate([other, one]), np.tile(cosine, 2))
+        old, fresh = np.flatnonzero(origins >= 0), np.flatnonzero(origins < 0)
+        for alike in self._compared(vectors, codes, cut_off, old):
+            lists.hold(*alike.nearest())
+        for alike in self._compared(vectors, codes, fresh, old):
+            lists.add(alike)
+            lists.add(alike.turned())
+        for alike in self._compared(vectors, codes, fresh):
+            lists.add(alike)
         return lists.finished()
 
     def pairs(self, near: NearNames) -> Synonyms:
@@ -194,43 +190,34 @@ class SynonymLinker:
         lists: _Lists,
     ) -> None:
         """Take names that are gone off the counts of those that were alike to them."""
+        # A list that was cut off can have been alike to a name without holding it.
+        cut_off = former.counts > np.diff(former.indptr)
         owners = former.owners
-        lost = (numbers[owners] >= 0) & (numbers[former.entities] < 0)
+        lost = (numbers[owners] >= 0) & (numbers[former.entities] < 0) & ~cut_off[owners]
         np.subtract.at(lists.counts, numbers[owners[lost]], 1)
-        # Only a list that was cut off can have been alike to a name without holding it.
-        longer = np.flatnonzero((former.counts > np.diff(former.indptr)) & (numbers >= 0))
+        longer = np.flatnonzero(cut_off & (numbers >= 0))
         if not len(longer) or not len(gone):
             return
         among = np.concatenate([gone, longer])
         codes = np.zeros(len(numbers), dtype=np.int64)
         codes[among] = _number_codes([keys[number] for number in among.tolist()])
-        held = owners[lost] * len(numbers) + former.entities[lost]
-        for name, owner, _ in self._alike(vectors, codes, rows=gone, others=longer):
-            beyond = ~np.isin(owner * len(numbers) + name, held)
-            np.subtract.at(lists.counts, numbers[owner[beyond]], 1)
+        for alike in self._compared(vectors, codes, longer, gone):
+            lists.counts[numbers[alike.names]] -= alike.counts
 
-    def _alike(
-        self, vectors: FloatArray, codes: IntArray, *, rows: IntArray, others: IntArray, half: bool = False
-    ) -> Iterator[tuple[IntArray, IntArray, DoubleArray]]:
-        """Compare some names with others; yield alike pairs and their cosines, the pairs of one block at a time.
-
-        Of all names against all, half is enough.
-        """
-        for start in range(0, len(rows), _BLOCK):
-            some = rows[start : start + _BLOCK]
-            block = vectors[some]
-            for at in range(start if half else 0, len(others), _BLOCK):
-                rest = others[at : at + _BLOCK]
-                one, other = np.divmod(
-                    np.flatnonzero(block @ vectors[rest].T >= self.threshold - _ROUNDING), max(1, len(rest))
+    def _compared(
+        self, vectors: FloatArray, codes: IntArray, names: IntArray, partners: IntArray | None = None
+    ) -> Iterator[Alike]:
+        """Compare names with others, or all with each other, a block of both at a time."""
+        for start in range(0, len(names), _BLOCK):
+            some = names[start : start + _BLOCK]
+            others = names[start:] if partners is None else partners
+            for at in range(0, len(others), _BLOCK):
+                alike = compare(
+                    vectors, codes, some, others[at : at + _BLOCK], threshold=self.threshold, most=self.most
                 )
-                one, other = some[one], rest[other]
-                # Sorted out here, not later: of n numbered names ("ticket 1", "ticket 2") all n * n pairs are alike.
-                kept = (one != other) & (codes[one] == codes[other])
-                one, other = one[kept], other[kept]
-                cosine = _cosines(vectors, one, other)
-                alike = cosine >= self.threshold
-                yield one[alike], other[alike], cosine[alike]
+                yield alike
+                if partners is None and at:
+                    yield alike.turned()
 
 
 class _Lists:
@@ -242,10 +229,10 @@ class _Lists:
         self._held: list[tuple[IntArray, IntArray, DoubleArray]] = []
         self._waiting = 0
 
-    def add(self, owners: IntArray, others: IntArray, cosines: DoubleArray) -> None:
+    def add(self, alike: Alike) -> None:
         """Count pairs, and hold the nearest."""
-        self.counts += np.bincount(owners, minlength=len(self.counts))
-        self.hold(owners, others, cosines)
+        self.counts[alike.names] += alike.counts
+        self.hold(*alike.nearest())
 
     def hold(self, owners: IntArray, others: IntArray, cosines: DoubleArray) -> None:
         """Hold the nearest of pairs that are counted already."""
@@ -274,15 +261,6 @@ class _Lists:
         self._held = [(owners[kept], others[order], cosines[order])]
         # What is left cannot be pruned away, so it does not count towards the next time.
         self._waiting = 0
-
-
-def _cosines(vectors: FloatArray, one: IntArray, other: IntArray) -> DoubleArray:
-    # The last bits of a matrix product depend on the shape of its blocks; a pair's likeness must be its own.
-    cosines = np.empty(len(one), np.float64)
-    for at in range(0, len(one), _PAIRS):
-        pairs = slice(at, at + _PAIRS)
-        cosines[pairs] = np.multiply(vectors[one[pairs]], vectors[other[pairs]], dtype=np.float64).sum(axis=1)
-    return cosines
 
 
 def _number_codes(keys: Sequence[str]) -> NDArray[np.int64]:
