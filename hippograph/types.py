@@ -181,11 +181,14 @@ class SkippedItem:
         What is wrong and what to do about it.
     harmless
         Whether the index lacks nothing for it: a repeated document, a picture in a folder of texts.
+    path
+        The absolute path of the file or folder that it is or stands in; empty if there is none.
     """
 
     where: str
     reason: str
     harmless: bool = False
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,14 +8,15 @@ from typing import TypeAlias
 
 from hippograph.errors import InputError
 from hippograph.index.formats import fault
+from hippograph.index.origins import NamedSource
 from hippograph.types import Document, Passage
 
 __all__ = ["Source", "gather", "parts_of"]
 
-Source: TypeAlias = str | Path | Document | Passage
+Source: TypeAlias = str | Path | NamedSource | Document | Passage
 
 
-def gather(sources: Sequence[Source]) -> tuple[list[str | Path | Document], Mapping[str, list[Passage]]]:
+def gather(sources: Sequence[Source]) -> tuple[list[str | Path | NamedSource | Document], Mapping[str, list[Passage]]]:
     """Put parts of a document together, so that it is indexed as one and cited by its parts.
 
     A passage that is a whole document (its id is its document's, it begins at 0 and has no page) becomes one, and is
@@ -44,7 +45,7 @@ def gather(sources: Sequence[Source]) -> tuple[list[str | Path | Document], Mapp
     (['notes.txt', 'book'], ['book:1', 'book:2'])
     """
     cut: dict[str, list[Passage]] = {}
-    places: list[str | Path | Document | None] = []
+    places: list[str | Path | NamedSource | Document | None] = []
     for source in sources:
         if not isinstance(source, Passage):
             places.append(source)

@@ -25,10 +25,11 @@ __all__ = ["SUFFIXES", "Found", "Loaded", "SourceFile", "checked", "fault", "pri
 
 
 class Found(NamedTuple):
-    """A document that can be indexed, and the file and row it stands in."""
+    """A document that can be indexed, the file and row it stands in, and that file's absolute path; empty for none."""
 
     where: str
     document: Document
+    path: str = ""
 
 
 Loaded: TypeAlias = Found | SkippedItem

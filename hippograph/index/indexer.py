@@ -235,7 +235,8 @@ class Indexer:
                             break
             finally:
                 # Whatever stops the extractor, what it has finished is kept.
-                catalog.extractions.save(name, finished)
+                if finished:
+                    catalog.extractions.save(name, finished)
                 usage = Usage(calls=1, items=len(finished), seconds=perf_counter() - started)
                 catalog.usage.add("extract", name, usage)
             tally.failures.extend(_failures(finished))

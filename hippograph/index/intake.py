@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from hippograph.errors import InputError
 from hippograph.index.cut_documents import Source, gather, parts_of
-from hippograph.index.loading import load
-from hippograph.index.origins import Origins, lies_in
+from hippograph.index.formats import Found
+from hippograph.index.loading import find
+from hippograph.index.origins import NamedSource, Origins
 from hippograph.index.report import Tally
 from hippograph.store.catalog import Catalog
 from hippograph.store.documents import document_digest
@@ -23,6 +26,38 @@ __all__ = ["known_sources", "take_in"]
 _DOCUMENTS_PER_COMMIT = 256
 
 _Verdict: TypeAlias = Literal["added", "replaced", "unchanged"] | SkippedItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrival:
+    """A document that was read, and what the catalog has of it.
+
+    `elsewhere` tells whether the catalog has one of its id that came from another file, or from none; of documents
+    given in memory, whether it cites another source.
+    """
+
+    document: Document
+    passages: Sequence[Passage]
+    origin: str
+    record: DocumentRecord | None
+
+    @property
+    def elsewhere(self) -> bool:
+        if self.record is None:
+            return False
+        if self.in_memory:
+            return self.record.source != self.document.source
+        return self.record.origin != self.origin
+
+    @property
+    def in_memory(self) -> bool:
+        return not self.origin and (self.record is None or not self.record.origin)
+
+    @property
+    def unchanged(self) -> bool:
+        parts = tuple((one.id, *one.span, one.page) for one in self.passages)
+        record = self.record
+        return record is not None and record.digest == document_digest(self.document) and record.parts == parts
 
 
 def take_in(
@@ -47,49 +82,36 @@ def take_in(
         Counts what became of them.
     exactly
         Whether documents that came from one of the files and folders and are there no more are removed. What lies in a
-        file that cannot be read stays.
+        file that cannot be read stays, and so does what another source of the index has.
 
     Raises
     ------
     InputError
         If a source does not exist.
     """
-    catalog = session.catalog
-    origins = Origins(session.directory)
-    holdings = _Holdings(catalog, origins)
-    gathered, cut = gather(sources)
-    moved: dict[str, str] = {}
-    seen: set[str] = set()
+    catalog, origins = session.catalog, Origins(session.directory)
+    named = [_named(source) for source in sources]
+    given = [source for source in named if isinstance(source, NamedSource)]
+    others = _overlapping(given, session, origins) if exactly else []
+    intake = _Intake(catalog, origins, places=[*given, *others])
+    gathered, cut = gather([*named, *others])
 
-    def changed() -> Iterator[tuple[Document, list[Passage]]]:
-        for block in _blocks(load(gathered), tally):
-            known = holdings.of([(item, parts_of(item, cut) or chunker.chunk(item)) for item in block])
-            for item, passages, verdict, elsewhere in known:
-                seen.add(item.id)
-                tally.count(verdict)
-                if verdict == "unchanged" and elsewhere:
-                    moved[item.id] = item.source
-                elif verdict in ("added", "replaced"):
-                    yield item, passages
+    def changed() -> Iterator[tuple[Document, Sequence[Passage]]]:
+        for block in _blocks(find(gathered), tally):
+            whole = [(found, parts_of(found.document, cut) or chunker.chunk(found.document)) for found in block]
+            yield from intake.judged(whole, tally)
 
-    catalog.documents.replace_all(changed(), batch=_DOCUMENTS_PER_COMMIT, origin=origins)
-    catalog.documents.set_sources(moved, origin=origins)
-    places = {origins(str(source)): str(source) for source in sources if isinstance(source, str | Path)}
-    for place, named in places.items():
-        catalog.sources.record(place, named)
+    catalog.documents.replace_all(changed(), batch=_DOCUMENTS_PER_COMMIT, origins=intake.places_of)
+    catalog.documents.replace_all(intake.settled(tally), batch=_DOCUMENTS_PER_COMMIT, origins=intake.places_of)
+    catalog.documents.set_sources(intake.moved)
+    for source in given:
+        catalog.sources.record(origins.of(source.path), source.name)
     if exactly:
-        unread = [origins(item.where.rpartition(", ")[0] or item.where) for item in tally.skipped if not item.harmless]
-        gone = [facts for facts in catalog.documents.facts() if facts.id not in seen]
-        lost = [facts.id for facts in gone if _in(facts.origin, places) and not _in(facts.origin, unread)]
-        tally.removed += len(catalog.documents.delete(lost))
+        tally.removed += len(catalog.documents.delete(intake.lost(given, tally)))
 
 
-def _in(origin: str, places: Iterable[str]) -> bool:
-    return any(lies_in(origin, place) for place in places)
-
-
-def known_sources(session: Session) -> list[Path]:
-    """List the files and folders that an index was made of.
+def known_sources(session: Session) -> list[NamedSource]:
+    """List the files and folders that an index was made of, with the names that its documents are cited by.
 
     Raises
     ------
@@ -100,18 +122,38 @@ def known_sources(session: Session) -> list[Path]:
     known = session.catalog.sources.all()
     if not known:
         raise InputError(f"the index {session.directory} was made of no files or folders; name what to update it from")
-    for origin, named in known.items():
+    for origin, name in known.items():
         if not origins.path(origin).exists():
             raise InputError(
-                f"the source {named!r} is there no more; put it back, or remove its documents with: "
-                f"hippograph delete --source {named} --index {session.directory}"
+                f"the source {name!r} is there no more; put it back, or remove its documents with: hippograph delete "
+                f"--source {shlex.quote(str(origins.path(origin)))} --index {shlex.quote(str(session.directory))}"
             )
-    return [origins.path(origin) for origin in known]
+    return [NamedSource(path=origins.path(origin), name=name) for origin, name in known.items()]
 
 
-def _blocks(items: Iterator[Document | SkippedItem], tally: Tally) -> Iterator[list[Document]]:
+def _named(source: Source) -> NamedSource | Document | Passage:
+    if isinstance(source, str | Path):
+        return NamedSource(path=Path(source), name=Path(source).as_posix())
+    return source
+
+
+def _overlapping(given: Sequence[NamedSource], session: Session, origins: Origins) -> list[NamedSource]:
+    """List the other sources of the index that share files with those given: what they have must stay."""
+    places = [origins.of(source.path) for source in given]
+    read = {origins.of(source.path) for source in given}
+    others = []
+    for origin, name in session.catalog.sources.all().items():
+        path = origins.path(origin)
+        place = origins.of(path)
+        shared = any(origins.within(place, one) or origins.within(one, place) for one in places)
+        if origin not in read and shared and path.exists():
+            others.append(NamedSource(path=path, name=name))
+    return others
+
+
+def _blocks(items: Iterator[Found | SkippedItem], tally: Tally) -> Iterator[list[Found]]:
     """Yield some documents at a time; what is skipped is booked."""
-    block: list[Document] = []
+    block: list[Found] = []
     for done, item in enumerate(items, start=1):
         tally.tell("load", done, None)
         if isinstance(item, SkippedItem):
@@ -124,53 +166,109 @@ def _blocks(items: Iterator[Document | SkippedItem], tally: Tally) -> Iterator[l
     yield block
 
 
-class _Holdings:
-    """What the catalog holds of each document, and whose each passage id is."""
+class _Intake:
+    """Decides what becomes of documents, and remembers what has to wait until all of them have been read."""
 
-    def __init__(self, catalog: Catalog, origins: Origins) -> None:
+    def __init__(self, catalog: Catalog, origins: Origins, *, places: Sequence[NamedSource]) -> None:
         self._documents = catalog.documents
         self._origins = origins
-        # Those of documents that are about to be put in.
+        self._read = [origins.of(source.path) for source in places]
+        self._seen: set[str] = set()
+        # Found where the catalog has them from.
+        self._confirmed: set[str] = set()
+        self._waiting: list[_Arrival] = []
+        # Whose each passage id is, of documents that are about to be put in.
         self._owners: dict[str, str] = {}
+        self.places_of: dict[str, str] = {}
+        self.moved: dict[str, tuple[str, str]] = {}
 
-    def of(
-        self, block: Sequence[tuple[Document, list[Passage]]]
-    ) -> Iterator[tuple[Document, list[Passage], _Verdict, bool]]:
-        """Decide what becomes of documents, and tell whether the catalog has them from another place."""
-        records = self._documents.records_of([document.id for document, _ in block])
+    def judged(
+        self, block: Sequence[tuple[Found, Sequence[Passage]]], tally: Tally
+    ) -> Iterator[tuple[Document, Sequence[Passage]]]:
+        """Yield the documents that are new or changed."""
+        records = self._documents.records_of([found.document.id for found, _ in block])
         owners = self._documents.owners([passage.id for _, passages in block for passage in passages])
-        for document, passages in block:
-            record = records.get(document.id)
-            elsewhere = record is not None and record.origin != self._origins(document.source)
-            verdict = self._judge(document, passages, record, owners, elsewhere=elsewhere)
-            if verdict in ("added", "replaced"):
-                self._owners.update((passage.id, document.id) for passage in passages)
-            yield document, passages, verdict, elsewhere
+        for found, passages in block:
+            document = found.document
+            origin = self._origins.of(found.path) if found.path else ""
+            arrival = _Arrival(document=document, passages=passages, origin=origin, record=records.get(document.id))
+            self._seen.add(document.id)
+            if arrival.elsewhere and not self._gone(arrival):
+                self._waiting.append(arrival)
+                continue
+            if not arrival.elsewhere:
+                self._confirmed.add(document.id)
+            yield from self._settle(arrival, owners, tally)
 
-    def _judge(
-        self,
-        document: Document,
-        passages: Sequence[Passage],
-        record: DocumentRecord | None,
-        owners: Mapping[str, str],
-        *,
-        elsewhere: bool,
-    ) -> _Verdict:
-        same = record is not None and record.digest == document_digest(document)
-        if same and record is not None and record.spans == tuple(passage.span for passage in passages):
-            return "unchanged"
-        # A source that led nowhere is its own origin; found now, under the same name, it is the same.
-        named = record is not None and record.origin == record.source == document.source
-        if record is not None and not same and elsewhere and not named:
-            return _refusal(
-                document,
-                f"the id {document.id!r} already belongs to another document, from {record.source or 'memory'!r}, "
-                "which was kept",
-            )
-        for passage in passages:
+    def settled(self, tally: Tally) -> Iterator[tuple[Document, Sequence[Passage]]]:
+        """Yield what had to wait: documents of an id that the catalog has from another file.
+
+        If that file was read and has them no more, they have moved. Else the former one stays.
+        """
+        unread = self._unread(tally)
+        owners = self._documents.owners([passage.id for one in self._waiting for passage in one.passages])
+        for arrival in self._waiting:
+            former = "" if arrival.record is None else arrival.record.origin
+            read = self._among(former, self._read) and not self._among(former, unread)
+            moved = read and arrival.document.id not in self._confirmed
+            if moved or (arrival.in_memory and arrival.unchanged):
+                yield from self._settle(arrival, owners, tally)
+            else:
+                tally.count("unchanged" if arrival.unchanged else _of_another(arrival))
+
+    def lost(self, given: Sequence[NamedSource], tally: Tally) -> list[str]:
+        """List the documents that came from files and folders, and are there no more."""
+        places, unread = [self._origins.of(source.path) for source in given], self._unread(tally)
+        return [
+            facts.id
+            for facts in self._documents.facts()
+            if facts.id not in self._seen
+            and self._among(facts.origin, places)
+            and not self._among(facts.origin, unread)
+        ]
+
+    def _settle(
+        self, arrival: _Arrival, owners: Mapping[str, str], tally: Tally
+    ) -> Iterator[tuple[Document, Sequence[Passage]]]:
+        document = arrival.document
+        if arrival.unchanged:
+            tally.count("unchanged")
+            if arrival.elsewhere:
+                self.moved[document.id] = (document.source, arrival.origin)
+            return
+        verdict = self._verdict(arrival, owners)
+        tally.count(verdict)
+        if not isinstance(verdict, SkippedItem):
+            self._owners.update((passage.id, document.id) for passage in arrival.passages)
+            self.places_of[document.id] = arrival.origin
+            yield document, arrival.passages
+
+    def _verdict(self, arrival: _Arrival, owners: Mapping[str, str]) -> _Verdict:
+        document = arrival.document
+        for passage in arrival.passages:
             if self._owners.get(passage.id, owners.get(passage.id, document.id)) != document.id:
                 return _refusal(document, f"a part of it would be called {passage.id!r}, as another document's is")
-        return "added" if record is None else "replaced"
+        return "added" if arrival.record is None else "replaced"
+
+    def _gone(self, arrival: _Arrival) -> bool:
+        """Tell whether the file that the catalog has a document from exists no more."""
+        former = "" if arrival.record is None else arrival.record.origin
+        return bool(former) and not self._origins.path(former).exists()
+
+    def _unread(self, tally: Tally) -> list[str]:
+        return [self._origins.of(item.path) for item in tally.skipped if item.path and not item.harmless]
+
+    def _among(self, origin: str, places: Sequence[str]) -> bool:
+        return any(self._origins.within(origin, place) for place in places)
+
+
+def _of_another(arrival: _Arrival) -> SkippedItem:
+    source = arrival.record.source if arrival.record is not None else ""
+    return _refusal(
+        arrival.document,
+        f"the id {arrival.document.id!r} already belongs to another document, from {source or 'memory'!r}, which was "
+        "kept",
+    )
 
 
 def _refusal(document: Document, what: str) -> SkippedItem:

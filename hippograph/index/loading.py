@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from pathlib import Path, PurePath
 
 from hippograph.errors import InputError
-from hippograph.index.formats import SUFFIXES, Loaded, SourceFile, checked, printable, read_file
+from hippograph.index.formats import SUFFIXES, Found, Loaded, SourceFile, checked, printable, read_file
+from hippograph.index.origins import NamedSource
+from hippograph.store.index_directory import CATALOG
 from hippograph.types import Document, Passage, SkippedItem
 
-__all__ = ["load"]
+__all__ = ["find", "load"]
 
+_BESIDE = "lies in a BEIR folder, of which only corpus.jsonl is loaded; name it as a source to load it too"
 _READABLE = f"hippograph reads {', '.join(SUFFIXES)}"
 
 
-def load(sources: Sequence[str | Path | Document | Passage]) -> Iterator[Document | SkippedItem]:
+def load(sources: Sequence[str | Path | NamedSource | Document | Passage]) -> Iterator[Document | SkippedItem]:
     """Stream the documents of all sources; what cannot be indexed comes out with its place and the reason.
 
     A folder is read recursively in the order of its names. Hidden files and folders are ignored. A link to a file
@@ -52,13 +56,29 @@ def load(sources: Sequence[str | Path | Document | Passage]) -> Iterator[Documen
     the same document was given twice; the first was kept
     the text is blank; give it some text or leave it out
     """
+    return (item.document if isinstance(item, Found) else item for item in find(sources))
+
+
+def find(sources: Sequence[str | Path | NamedSource | Document | Passage]) -> Iterator[Loaded]:
+    """Stream what `load` does, with the file that each document was found in.
+
+    Parameters
+    ----------
+    sources
+        As for `load`; a path may come with another name.
+
+    Raises
+    ------
+    InputError
+        As for `load`.
+    """
     if isinstance(sources, str | bytes | PurePath | Document | Passage):
         raise InputError(f"sources is one {type(sources).__name__}; put it into a list")
     return _distinct(tuple(_opened(source) for source in sources))
 
 
-def _opened(source: object) -> Path | Document:
-    if isinstance(source, Document):
+def _opened(source: object) -> NamedSource | Document:
+    if isinstance(source, Document | NamedSource):
         return source
     if isinstance(source, Passage):
         return Document(
@@ -75,10 +95,10 @@ def _opened(source: object) -> Path | Document:
         raise InputError(f"the source {printable(str(source))[:200]} cannot be opened: {error.strerror}") from error
     if not exists:
         raise InputError(f"the source {printable(str(source))} does not exist; check the path")
-    return path
+    return NamedSource(path=path, name=path.as_posix())
 
 
-def _distinct(sources: Sequence[Path | Document]) -> Iterator[Document | SkippedItem]:
+def _distinct(sources: Sequence[NamedSource | Document]) -> Iterator[Loaded]:
     # Digests instead of ids and texts: a corpus need not fit in memory.
     seen: dict[bytes, bytes] = {}
     for source in sources:
@@ -91,70 +111,82 @@ def _distinct(sources: Sequence[Path | Document]) -> Iterator[Document | Skipped
             name, digest = _digest(document.id), _digest(json.dumps(content, sort_keys=True))
             if name not in seen:
                 seen[name] = digest
-                yield document
+                yield item
             elif seen[name] == digest:
                 reason = "the same document was given twice; the first was kept"
-                yield SkippedItem(where=item.where, reason=reason, harmless=True)
+                yield SkippedItem(where=item.where, reason=reason, harmless=True, path=item.path)
             else:
                 reason = (
                     f"the duplicate id {printable(document.id)} gives two different texts; the first was kept: give "
                     "one of them another id (the id of a text file is its path from the named folder on)"
                 )
-                yield SkippedItem(where=item.where, reason=reason)
+                yield SkippedItem(where=item.where, reason=reason, path=item.path)
 
 
 def _digest(text: str) -> bytes:
     return blake2b(text.encode(), digest_size=16).digest()
 
 
-def _items(source: Path | Document) -> Iterator[Loaded]:
+def _items(source: NamedSource | Document) -> Iterator[Loaded]:
     if isinstance(source, Document):
         yield checked(source, where=f"document {printable(str(source.id))}")
         return
-    files = _folder_files(source) if source.is_dir() else iter((_classified(source, id=source.name, named=True),))
+    if source.path.is_dir():
+        files = _folder_files(source)
+    else:
+        files = iter((_classified(source.path, id=PurePath(source.name).name, source=source.name, named=True),))
     for file in files:
         if isinstance(file, SkippedItem):
             yield file
-        else:
-            yield from read_file(file)
+            continue
+        path = str(file.path.absolute())
+        for item in read_file(file):
+            yield item._replace(path=path) if isinstance(item, Found) else replace(item, path=path)
 
 
-def _classified(path: Path, *, id: str, named: bool = False) -> SourceFile | SkippedItem:
-    source = path.as_posix()
-    where = printable(source)
+def _skipped(path: Path, source: str, reason: str, *, harmless: bool = False) -> SkippedItem:
+    return SkippedItem(where=printable(source), reason=reason, harmless=harmless, path=str(path.absolute()))
+
+
+def _classified(path: Path, *, id: str, source: str, named: bool = False) -> SourceFile | SkippedItem:
     if not path.is_file():
-        return SkippedItem(where=where, reason="is not a regular file; copy its content into one")
+        return _skipped(path, source, "is not a regular file; copy its content into one")
     if path.suffix.lower() not in SUFFIXES:
         reason = f"cannot be read: its suffix is {printable(path.suffix) or 'missing'}; {_READABLE}"
         # In a folder of texts, a picture is no loss; a file that was named was meant.
-        return SkippedItem(where=where, reason=reason, harmless=not named)
+        return _skipped(path, source, reason, harmless=not named)
     try:
         source.encode()
     except UnicodeEncodeError:
-        return SkippedItem(where=where, reason="its path is not UTF-8, so it cannot be cited; rename it")
+        return _skipped(path, source, "its path is not UTF-8, so it cannot be cited; rename it")
     return SourceFile(path=path, id=id, source=source)
 
 
-def _folder_files(root: Path) -> Iterator[SourceFile | SkippedItem]:
-    inside = root.resolve()
-    top = inside.name if root.name in ("", "..") else root.name
+def _folder_files(root: NamedSource) -> Iterator[SourceFile | SkippedItem]:
+    inside = root.path.resolve()
+    name = PurePath(root.name).name
+    top = inside.name if name in ("", "..") else name
     # A stack, not recursion: folders may be nested deeper than Python recurses.
-    stack: list[Path] = [root]
+    stack: list[Path] = [root.path]
     while stack:
         path = stack.pop()
+        below = path.relative_to(root.path)
+        source = (PurePath(root.name) / below).as_posix()
         try:
-            refusal = None if path == root else _refused_link(path, inside=inside)
+            refusal = None if path == root.path else _refused_link(path, inside=inside)
             if refusal is not None:
-                yield SkippedItem(where=printable(path.as_posix()), reason=refusal)
-            elif path.is_dir():
-                children, skipped = _children(path)
-                yield from skipped
-                stack.extend(reversed(children))
+                yield _skipped(path, source, refusal)
+            elif not path.is_dir():
+                yield _classified(path, id=(PurePath(top) / below).as_posix(), source=source)
+            elif path != root.path and (path / CATALOG).is_file():
+                yield _skipped(path, source, "is an index of hippograph, not a source", harmless=True)
             else:
-                yield _classified(path, id=(PurePath(top) / path.relative_to(root)).as_posix())
+                children, others = _children(path)
+                for other in others:
+                    yield _skipped(other, (PurePath(source) / other.name).as_posix(), _BESIDE, harmless=True)
+                stack.extend(reversed(children))
         except OSError as error:
-            reason = f"cannot be read ({error.strerror}); make it readable"
-            yield SkippedItem(where=printable(path.as_posix()), reason=reason)
+            yield _skipped(path, source, f"cannot be read ({error.strerror}); make it readable")
 
 
 def _refused_link(path: Path, *, inside: Path) -> str | None:
@@ -171,15 +203,11 @@ def _refused_link(path: Path, *, inside: Path) -> str | None:
     return None
 
 
-def _children(folder: Path) -> tuple[list[Path], list[SkippedItem]]:
+def _children(folder: Path) -> tuple[list[Path], list[Path]]:
+    """List what is to be read of a folder, and what lies beside the corpus of a BEIR folder."""
     children = sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=lambda path: path.name)
     names = {path.name for path in children}
     if "corpus.jsonl" not in names or not ("queries.jsonl" in names or (folder / "qrels").is_dir()):
         return children, []
-    reason = "lies in a BEIR folder, of which only corpus.jsonl is loaded; name it as a source to load it too"
-    skipped = [
-        SkippedItem(where=printable(path.as_posix()), reason=reason, harmless=True)
-        for path in children
-        if path.name not in ("corpus.jsonl", "queries.jsonl", "qrels")
-    ]
-    return [folder / "corpus.jsonl"], skipped
+    others = [path for path in children if path.name not in ("corpus.jsonl", "queries.jsonl", "qrels")]
+    return [folder / "corpus.jsonl"], others

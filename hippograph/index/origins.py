@@ -3,52 +3,68 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path, PurePosixPath
+from dataclasses import dataclass
+from pathlib import Path
 
-__all__ = ["Origins", "lies_in"]
+__all__ = ["NamedSource", "Origins"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedSource:
+    """A file or folder, and what to call it.
+
+    Parameters
+    ----------
+    path
+        Where to read it.
+    name
+        Its path as the user named it, with forward slashes: what its documents are cited by.
+    """
+
+    path: Path
+    name: str
 
 
 class Origins:
-    """The places that sources name: `docs/a.md` is another file in another folder, and the same by another path.
-
-    Files are remembered relative to the index, so that both may move together.
+    """The places of files and folders, remembered relative to the index, so that both may move together.
 
     Parameters
     ----------
     directory
         The index directory.
-    """
-
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory.resolve()
-        self._known: dict[str, str] = {"": ""}
-
-    def __call__(self, source: str) -> str:
-        """Return the origin that a source is: its path from the index directory on, or itself if it is no path."""
-        if source not in self._known:
-            self._known[source] = self._resolved(source)
-        return self._known[source]
-
-    def path(self, origin: str) -> Path:
-        """Return the file or folder that an origin is."""
-        return self._directory / origin
-
-    def _resolved(self, source: str) -> str:
-        try:
-            if not Path(source).exists():
-                return source
-            return Path(os.path.relpath(Path(source).resolve(), self._directory)).as_posix()
-        except (OSError, ValueError):
-            # A source given by hand may be any text; only files have places.
-            return source
-
-
-def lies_in(origin: str, place: str) -> bool:
-    """Tell whether an origin is a place or lies in it.
 
     Examples
     --------
-    >>> lies_in("../docs/a.md", "../docs"), lies_in("../docs", "../docs"), lies_in("../docs-2/a.md", "../docs")
-    (True, True, False)
+    >>> origins = Origins(Path("/data/wiki.hippo"))
+    >>> origins.of("/data/docs/a.md"), origins.within("../docs/a.md", "../docs"), origins.within("../../other", "..")
+    ('../docs/a.md', True, False)
     """
-    return bool(origin) and (origin == place or PurePosixPath(place) in PurePosixPath(origin).parents)
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = os.path.realpath(directory)
+
+    def of(self, path: str | Path) -> str:
+        """Return the origin of a file or folder, which need not exist.
+
+        Links are not followed: a link that is set to another folder is still the same source, with other contents.
+        """
+        absolute = os.path.normpath(Path(path).absolute())
+        try:
+            return Path(os.path.relpath(absolute, self._directory)).as_posix()
+        except ValueError:
+            # Another drive, on Windows.
+            return Path(absolute).as_posix()
+
+    def path(self, origin: str) -> Path:
+        """Return the file or folder that an origin is."""
+        return Path(self._absolute(origin))
+
+    def within(self, origin: str, place: str) -> bool:
+        """Tell whether an origin is a place or lies in it; nothing does that came from no file."""
+        if not origin:
+            return False
+        inner, outer = self._absolute(origin), self._absolute(place)
+        return inner == outer or inner.startswith(outer.rstrip(os.sep) + os.sep)
+
+    def _absolute(self, origin: str) -> str:
+        return os.path.normpath(os.path.join(self._directory, origin))  # noqa: PTH118 - pathlib keeps the dots

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Iterator
 from itertools import groupby
 from pathlib import Path
@@ -78,8 +79,11 @@ def copy_documents(catalog: Catalog, snapshot: Snapshot, ids: Collection[str], *
     rows = [row for row, document in enumerate(documents) if document in ids]
     rows.sort(key=lambda row: (documents[row], places[row][2], places[row][:2], row))
     groups = (list(group) for _, group in groupby(rows, lambda row: documents[row]))
+    origins, sources = Origins(directory), snapshot.passages.sources
+    # Where a source leads nowhere, the documents may as well have been given in memory.
+    found = {documents[row]: origins.of(sources[row]) for row in rows if sources[row] and os.path.exists(sources[row])}  # noqa: PTH110 - never raises
     catalog.documents.replace_all(
-        (_with_document([snapshot.passages[row] for row in group]) for group in groups), origin=Origins(directory)
+        (_with_document([snapshot.passages[row] for row in group]) for group in groups), origins=found
     )
     return list(dict.fromkeys(documents[row] for row in rows))
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from hippograph.errors import InputError
-from hippograph.index.origins import Origins, lies_in
+from hippograph.index.origins import Origins
+from hippograph.store.holdings import DocumentFacts
 from hippograph.store.index_directory import Session
 from hippograph.text.metadata_filter import MetadataFilter
 
@@ -72,16 +73,22 @@ def choose_documents(
         known = session.catalog.documents.records_of(wanted)
         return sorted(known), sorted(wanted.difference(known))
     origins = Origins(session.directory)
-    place = None if source is None else origins(str(source))
     chosen = []
     for facts in session.catalog.documents.facts():
         matches = filter is None or filter.matches(facts.metadata, id=facts.id, source=facts.source, title=facts.title)
         if source is not None:
-            named = place is not None and lies_in(facts.origin, place)
-            matches = matches and (named or lies_in(Path(facts.source).as_posix(), Path(source).as_posix()))
+            matches = matches and _is_from(facts, source, origins)
         if matches or facts.id in wanted:
             chosen.append(facts.id)
     return chosen, sorted(wanted.difference(chosen))
+
+
+def _is_from(facts: DocumentFacts, source: str | Path, origins: Origins) -> bool:
+    """Tell whether a document was read from a file or in a folder; given in memory, whether that is what it cites."""
+    if facts.origin:
+        return origins.within(facts.origin, origins.of(source))
+    cited, asked = PurePath(facts.source), PurePath(source)
+    return bool(asked.parts) and (cited == asked or asked in cited.parents)
 
 
 def emptied_sources(session: Session) -> list[str]:
@@ -91,4 +98,4 @@ def emptied_sources(session: Session) -> list[str]:
     if not lost:
         return []
     held = {facts.origin for facts in session.catalog.documents.facts()}
-    return [place for place in lost if not any(lies_in(origin, place) for origin in held)]
+    return [lost_one for lost_one in lost if not any(origins.within(origin, lost_one) for origin in held)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -45,7 +45,7 @@ class Documents(Holdings):
         pairs: Iterable[tuple[Document, Sequence[Passage]]],
         *,
         batch: int = _BATCH,
-        origin: Callable[[str], str] = str,
+        origins: Mapping[str, str] | None = None,
     ) -> None:
         """Put in many documents as `replace` does, so many in one transaction.
 
@@ -58,8 +58,9 @@ class Documents(Holdings):
             Documents with their passages.
         batch
             Documents in a transaction, 1 or more.
-        origin
-            Tells the place that a source names; by default the source itself.
+        origins
+            The places of the files that documents were read from, by their ids; read when the pairs are consumed. A
+            document without one is from none.
 
         Raises
         ------
@@ -73,17 +74,15 @@ class Documents(Holdings):
         while block := list(islice(remaining, batch)):
             with self._database.transaction() as connection:
                 for document, passages in block:
-                    _replace(connection, document, passages, origin=origin(document.source))
+                    _replace(connection, document, passages, origin=(origins or {}).get(document.id, ""))
 
-    def set_sources(self, sources: Mapping[str, str], *, origin: Callable[[str], str] = str) -> None:
+    def set_sources(self, sources: Mapping[str, tuple[str, str]]) -> None:
         """Note that documents, unchanged, are now read from other files; some hundreds in one transaction.
 
         Parameters
         ----------
         sources
-            The new sources by the ids of the documents.
-        origin
-            Tells the place that a source names; by default the source itself.
+            The new sources and origins, by the ids of the documents.
 
         Raises
         ------
@@ -96,8 +95,8 @@ class Documents(Holdings):
         for at in range(0, len(names), _BATCH):
             with self._database.transaction() as connection:
                 for name in names[at : at + _BATCH]:
-                    place = origin(sources[name])
-                    _set_source(connection, self._database.path, name, source=sources[name], origin=place)
+                    source, origin = sources[name]
+                    _set_source(connection, self._database.path, name, source=source, origin=origin)
 
     def delete(self, ids: Iterable[str]) -> list[str]:
         """Take documents out, with their passages; some hundreds in one transaction.

@@ -42,14 +42,14 @@ class DocumentRecord:
         The same place, however it is named.
     digest
         The `document_digest` of what was indexed.
-    spans
-        Where it was cut: the `Passage.span` of each of its passages, in the order in which they were given.
+    parts
+        How it was cut: id, beginning, end and page of each of its passages, in the order in which they were given.
     """
 
     source: str
     origin: str
     digest: str
-    spans: tuple[tuple[int, int], ...] = ()
+    parts: tuple[tuple[str, int, int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,12 +91,8 @@ class Holdings:
         [(documents, passages)] = self._database.rows(statement)
         return documents, passages
 
-    def records(self) -> dict[str, DocumentRecord]:
-        """Return what tells whether documents have changed, of all of them, by id, in the order of the ids."""
-        return dict(_records(self._database.rows(f"{_RECORDS} {_IN_ORDER}")))
-
     def records_of(self, ids: Iterable[str]) -> dict[str, DocumentRecord]:
-        """Return what `records` does of some documents; it costs what these cost, however many others there are.
+        """Return what tells whether documents have changed, by id; it costs what these do, whatever else there is.
 
         Parameters
         ----------
@@ -154,7 +150,8 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 # A document without passages has a record, too.
 _RECORDS: Final = """
-    SELECT documents.id, documents.source, documents.origin, documents.digest, passages.start, passages.end
+    SELECT documents.id, documents.source, documents.origin, documents.digest,
+    passages.id, passages.start, passages.end, passages.page
     FROM documents LEFT JOIN passages ON passages.document = documents.row
 """
 _IN_ORDER: Final = "ORDER BY documents.id, passages.position"
@@ -204,5 +201,5 @@ def altered(what: str, path: Path) -> DamagedIndexError:
 
 def _records(rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[str, DocumentRecord]]:
     for (name, source, origin, digest), parts in groupby(rows, key=itemgetter(0, 1, 2, 3)):
-        spans = tuple((start, end) for *_, start, end in parts if start is not None)
-        yield name, DocumentRecord(source=source, origin=origin, digest=digest, spans=spans)
+        cut = tuple((part, start, end, page) for *_, part, start, end, page in parts if part is not None)
+        yield name, DocumentRecord(source=source, origin=origin, digest=digest, parts=cut)

@@ -125,7 +125,8 @@ def test_what_is_not_a_regular_file_is_never_opened(here: Path) -> None:
     (here / "docs").mkdir()
     os.mkfifo(here / "docs/pipe.txt")  # opening it would wait for a writer
     _, (skipped,) = split(["docs"])
-    assert skipped == SkippedItem(where="docs/pipe.txt", reason="is not a regular file; copy its content into one")
+    reason = "is not a regular file; copy its content into one"
+    assert skipped == SkippedItem(where="docs/pipe.txt", reason=reason, path=str(here / "docs/pipe.txt"))
 
 
 def test_names_that_cannot_be_cited_are_listed(here: Path) -> None:

@@ -38,7 +38,7 @@ def pairs(n: int = 24) -> list[tuple[Document, list[Passage]]]:
 
 def fill(catalog: Catalog, n: int = 24) -> None:
     """Put something into every table."""
-    catalog.documents.replace_all(pairs(n), origin=lambda source: f"../{source}")
+    catalog.documents.replace_all(pairs(n), origins={one.id: f"../{one.source}" for one, _ in pairs(n)})
     passages = list(catalog.documents.passages())
     for name in EXTRACTORS:
         extractions = [
@@ -56,7 +56,7 @@ def fill(catalog: Catalog, n: int = 24) -> None:
 def say(catalog: Catalog) -> Values:
     """All that a catalog says."""
     said: Values = {
-        "records": catalog.documents.records(),
+        "records": catalog.documents.records_of(catalog.documents.ids()),
         "facts": list(catalog.documents.facts()),
         "passages": {passage.id: passage for passage in catalog.documents.passages()},
         "counts": catalog.documents.counts(),

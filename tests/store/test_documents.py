@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -44,12 +44,12 @@ def test_the_last_document_of_each_id_is_kept_whole(pairs: list[tuple[Document, 
         expected = [passage for _, passages in last.values() for passage in passages]
         assert list(catalog.documents.passages()) == sorted(expected, key=lambda passage: passage.id)
         assert catalog.documents.counts() == (len(last), len(expected))
-        records = catalog.documents.records()
+        records = catalog.documents.records_of(catalog.documents.ids())
         assert list(records) == sorted(last)
         for name, (whole, passages) in last.items():
-            spans = tuple(passage.span for passage in passages)
+            parts = tuple((passage.id, *passage.span, passage.page) for passage in passages)
             assert records[name] == DocumentRecord(
-                source=whole.source, origin=whole.source, digest=document_digest(whole), spans=spans
+                source=whole.source, origin="", digest=document_digest(whole), parts=parts
             )
 
 
@@ -61,7 +61,12 @@ def everything(catalog: Catalog) -> Sequence[object]:
             for table in ("documents", "passages")
         ]
     documents = catalog.documents
-    return [documents.counts(), documents.records(), list(documents.facts()), list(documents.passages()), stamps]
+    records = documents.records_of(documents.ids())
+    return [documents.counts(), records, list(documents.facts()), list(documents.passages()), stamps]
+
+
+def upper_case(pairs: Iterable[tuple[Document, list[Passage]]]) -> dict[str, str]:
+    return {whole.id: whole.source.upper() for whole, _ in pairs}
 
 
 changes = st.one_of(
@@ -79,19 +84,19 @@ def test_what_is_there_does_not_depend_on_how_it_got_there(steps: list[Any]) -> 
         for act, *given_values in steps:
             if act == "replace":
                 pairs, batch = given_values
-                grown.documents.replace_all(pairs, batch=batch, origin=str.upper)
+                grown.documents.replace_all(pairs, batch=batch, origins=upper_case(pairs))
                 model.update({whole.id: (whole, passages) for whole, passages in pairs})
             elif act == "delete":
                 assert grown.documents.delete(given_values[0]) == sorted(model.keys() & set(given_values[0]))
                 model = {name: pair for name, pair in model.items() if name not in given_values[0]}
             else:
                 names, source = given_values
-                grown.documents.set_sources({name: source for name in names if name in model}, origin=str.upper)
+                grown.documents.set_sources({name: (source, source.upper()) for name in names if name in model})
                 for name in model.keys() & set(names):
                     whole, passages = model[name]
                     moved = [replace(passage, source=source) for passage in passages]
                     model[name] = replace(whole, source=source), moved
-        fresh.documents.replace_all(reversed(model.values()), origin=str.upper)
+        fresh.documents.replace_all(reversed(model.values()), origins=upper_case(model.values()))
         assert everything(grown) == everything(fresh)
         assert grown.check() == []
 
@@ -121,16 +126,19 @@ def test_the_order_of_metadata_does_not_matter() -> None:
 def test_sources_can_change_alone(catalog: Catalog) -> None:
     whole, passages = document("a", "One.", "Two.", source="old.txt", metadata={"year": 1})
     catalog.documents.replace_all([(whole, passages), document("b", "Three.", source="old.txt")])
-    catalog.documents.set_sources({"a": "new.txt"}, origin=str.upper)
-    assert catalog.documents.records()["a"] == DocumentRecord(
-        source="new.txt", origin="NEW.TXT", digest=document_digest(whole), spans=((0, 4), (5, 9))
+    catalog.documents.set_sources({"a": ("new.txt", "NEW.TXT")})
+    assert catalog.documents.records_of(catalog.documents.ids())["a"] == DocumentRecord(
+        source="new.txt",
+        origin="NEW.TXT",
+        digest=document_digest(whole),
+        parts=(("a#0", 0, 4, None), ("a#1", 5, 9, None)),
     )
     assert [passage.source for passage in catalog.documents.passages()] == ["new.txt", "new.txt", "old.txt"]
     with pytest.raises(InputError, match="'c'"):
-        catalog.documents.set_sources({"a": "newer.txt", "c": "new.txt"})
+        catalog.documents.set_sources({"a": ("newer.txt", ""), "c": ("new.txt", "")})
     with pytest.raises(InputError, match="surrogate"):
-        catalog.documents.set_sources({"a": "\udcff"})
-    assert catalog.documents.records()["a"].source == "new.txt"
+        catalog.documents.set_sources({"a": ("\udcff", "")})
+    assert catalog.documents.records_of(catalog.documents.ids())["a"].source == "new.txt"
 
 
 @pytest.mark.parametrize("statement", ["UPDATE documents SET title = 'Z'", "UPDATE passages SET start = 4"])
@@ -139,7 +147,7 @@ def test_an_altered_row_gets_no_new_stamp(catalog: Catalog, statement: str) -> N
     with closing(sqlite3.connect(catalog._database.path, isolation_level=None)) as other:
         other.execute(statement)
     with pytest.raises(DamagedIndexError, match=r"'a.*doctor --repair"):
-        catalog.documents.set_sources({"a": "new.txt"})
+        catalog.documents.set_sources({"a": ("new.txt", "")})
     catalog.documents.replace(*document("a", "One.", "Two."))
     assert catalog.check() == []
 
@@ -161,9 +169,7 @@ def test_facts_are_enough_to_choose_documents_by(catalog: Catalog) -> None:
         for year in (1999, 2020, 2021)
     )
     facts = list(catalog.documents.facts())
-    assert facts[0] == DocumentFacts(
-        id="d1999", source="a.txt", origin="a.txt", title="In 1999", metadata={"year": 1999}
-    )
+    assert facts[0] == DocumentFacts(id="d1999", source="a.txt", origin="", title="In 1999", metadata={"year": 1999})
     recent = [fact.id for fact in facts if int(fact.metadata["year"]) >= 2020]
     assert catalog.documents.delete(recent) == ["d2020", "d2021"]
     assert catalog.documents.delete(recent) == []
@@ -175,8 +181,9 @@ def test_some_of_many(catalog: Catalog) -> None:
     names = [f"d{number:04d}" for number in range(2499, 0, -2)]
     some = catalog.documents.records_of([*names, "unknown", "half \ud83d", *names])
     assert list(some) == sorted(names)
-    assert some == {name: record for name, record in catalog.documents.records().items() if name in some}
-    assert {record.spans for record in some.values()} == {((0, 4), (5, 5), (6, 12))}
+    everyone = catalog.documents.records_of(catalog.documents.ids())
+    assert some == {name: record for name, record in everyone.items() if name in some}
+    assert {tuple(part[1:3] for part in record.parts) for record in some.values()} == {((0, 4), (5, 5), (6, 12))}
     parts = [f"{name}#{number}" for name in names for number in (2, 3, 0)]
     owners = catalog.documents.owners([*parts, "\udcff"])
     assert list(owners) == sorted(part for part in parts if not part.endswith("#3"))
@@ -189,7 +196,7 @@ def test_some_of_many(catalog: Catalog) -> None:
 
 def test_a_document_without_passages_has_a_record(catalog: Catalog) -> None:
     catalog.documents.replace(*document("a"))
-    assert catalog.documents.records_of(["a"])["a"].spans == ()
+    assert catalog.documents.records_of(["a"])["a"].parts == ()
 
 
 @pytest.mark.parametrize(
@@ -223,13 +230,13 @@ def test_finished_batches_are_kept_when_a_later_one_fails(catalog: Catalog) -> N
 
     with pytest.raises(OSError, match="went away"):
         catalog.documents.replace_all(pairs(), batch=2)
-    assert list(catalog.documents.records()) == ["d0", "d1", "d2", "d3"]
+    assert list(catalog.documents.records_of(catalog.documents.ids())) == ["d0", "d1", "d2", "d3"]
     with pytest.raises(InputError, match="batch is 0"):
         catalog.documents.replace_all([], batch=0)
 
 
 def test_a_generator_may_ask_the_catalog_while_it_feeds_it(catalog: Catalog) -> None:
     catalog.documents.replace_all(document(f"d{catalog.documents.counts()[0]}", "text") for _ in range(3))
-    assert list(catalog.documents.records()) == ["d0"]
+    assert list(catalog.documents.records_of(catalog.documents.ids())) == ["d0"]
     catalog.documents.replace_all((document(f"d{catalog.documents.counts()[0]}", "text") for _ in range(3)), batch=1)
-    assert list(catalog.documents.records()) == ["d0", "d1", "d2", "d3"]
+    assert list(catalog.documents.records_of(catalog.documents.ids())) == ["d0", "d1", "d2", "d3"]

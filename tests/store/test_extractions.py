@@ -190,7 +190,7 @@ def test_stamps_change_with_all_that_matters_and_nothing_else(catalog: Catalog) 
 
     catalog.extractions.save("two", [(passage, Extraction(status="empty")) for passage in passages])
     catalog.extractions.save("one", [(passage, DONE) for passage in passages])
-    catalog.documents.set_sources({"a": "a.txt"}, origin=str.upper)
+    catalog.documents.set_sources({"a": ("a.txt", "A.TXT")})
     catalog.documents.replace(*document("d3", TEXTS[3]))
     assert changed() == set()
     catalog.extractions.save("one", [(passages[0], replace(DONE, entities=()))])
@@ -209,7 +209,7 @@ def test_stamps_change_with_all_that_matters_and_nothing_else(catalog: Catalog) 
     assert changed() == {"a#1"}
     catalog.documents.replace(whole, parts)
     assert changed() == set()
-    catalog.documents.set_sources({"a": "c.txt"})
+    catalog.documents.set_sources({"a": ("c.txt", "c.txt")})
     assert changed() == {"a#0", "a#1"}
 
 

@@ -62,7 +62,7 @@ def mended(path: Path, said: Values) -> list[LostDocument]:
     with Catalog.open(path, write=True) as catalog:
         gone = {document.id for document in lost}
         again = [pair for pair in pairs() if pair[0].id in gone]
-        catalog.documents.replace_all(again, origin=lambda source: f"../{source}")
+        catalog.documents.replace_all(again, origins={one.id: f"../{one.source}" for one, _ in again})
         assert {part: say(catalog)[part] for part in ("records", "facts", "passages", "counts")} == {
             part: said[part] for part in ("records", "facts", "passages", "counts")
         }
