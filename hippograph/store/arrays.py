@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from array import array
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO, Final, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from hippograph.errors import DamagedIndexError, InputError
+from hippograph.errors import DamagedIndexError, IndexDirectoryError, InputError
 from hippograph.types import IntArray
 
 __all__ = ["SNAPSHOTS", "Bundle", "BundleWriter", "FileRecord", "StringTable", "compare_file", "damage"]
@@ -27,6 +28,8 @@ SNAPSHOTS: Final = "snapshots"
 
 _BLOCK: Final = 1 << 20
 # What NumPy raises of a file that is no array: it parses the header as Python would.
+_READ_WHOLE: Final = 1 << 18
+_NOT_ITS_FAULT: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.EACCES})
 _NO_ARRAY: Final = (OSError, ValueError, TypeError, EOFError, SyntaxError, TokenError, OverflowError, MemoryError)
 
 
@@ -249,11 +252,13 @@ class Bundle:
         """
         path = self.path(f"{name}.npy")
         try:
-            mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+            loaded = np.load(path, mmap_mode="r" if self._is_large(path) else None, allow_pickle=False)
         except _NO_ARRAY as error:
-            raise damage(path, f"cannot be read ({error})") from error
+            raise _unreadable(path, error) from error
         # A plain view: the subclass that NumPy maps with takes ten times as long to slice (1.8 against 0.16 us).
-        values = np.asarray(mapped)
+        values = np.asarray(loaded)
+        if values.flags.writeable:
+            values.setflags(write=False)
         allowed = dtype if isinstance(dtype, tuple) else (dtype,)
         fits = len(shape) == values.ndim and all(
             wanted in (-1, actual) for wanted, actual in zip(shape, values.shape, strict=True)
@@ -276,11 +281,15 @@ class Bundle:
         if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != size or np.any(offsets[1:] < offsets[:-1]):
             raise damage(self.path(f"{name}.offsets.npy"), f"does not fit {path.name}")
         try:
-            # Nothing cannot be mapped.
-            blob = np.memmap(path, dtype=np.uint8, mode="r") if size else np.empty(0, dtype=np.uint8)
+            large = self._is_large(path)
+            blob = np.memmap(path, dtype=np.uint8, mode="r") if large else np.frombuffer(path.read_bytes(), np.uint8)
         except (OSError, ValueError) as error:
-            raise damage(path, f"cannot be read ({error})") from error
+            raise _unreadable(path, error) from error
         return StringTable(np.asarray(blob), offsets, path)
+
+    def _is_large(self, path: Path) -> bool:
+        # What is mapped keeps a file descriptor, of which a process may have few; what is small is better read.
+        return self._files[path.name].bytes > _READ_WHOLE
 
     def path(self, name: str) -> Path:
         """Return where a file of the bundle is.
@@ -322,6 +331,14 @@ def compare_file(path: Path, record: FileRecord, *, verify: bool) -> str | None:
     if size != record.bytes:
         return f"has {size} bytes instead of {record.bytes}"
     return None if actual == record.sha256 else f"has been altered: its SHA-256 is {actual}, not {record.sha256}"
+
+
+def _unreadable(path: Path, error: Exception) -> IndexDirectoryError:
+    """Make the error for a file that cannot be read: not its own fault if there are too many open files, for one."""
+    if isinstance(error, OSError) and error.errno in _NOT_ITS_FAULT:
+        remedy = "close some indexes, or raise the limit of open files" if error.errno != errno.EACCES else "allow it"
+        return IndexDirectoryError(f"{path} cannot be opened ({error.strerror}); {remedy}")
+    return damage(path, f"cannot be read ({error})")
 
 
 def damage(path: Path, what: str) -> DamagedIndexError:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import sys
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hippograph.errors import DamagedIndexError, InputError
-from hippograph.store.arrays import Bundle, BundleWriter
+from hippograph.errors import DamagedIndexError, IndexDirectoryError, InputError
+from hippograph.store.arrays import Bundle, BundleWriter, StringTable
 from tests.store.samples import TEXTS, texts
 
 
@@ -150,3 +153,35 @@ def test_a_missing_file_and_an_unlisted_array_are_damage(tmp_path: Path) -> None
     for verify in (False, True):
         with pytest.raises(DamagedIndexError, match=r"values\.npy cannot be read"):
             Bundle(tmp_path, writer.files, verify=verify)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="counts open files")
+def test_what_is_small_keeps_no_file_open_and_what_is_large_is_mapped(tmp_path: Path) -> None:
+    writer = BundleWriter(tmp_path)
+    writer.write_array("small", np.arange(10))
+    writer.write_array("large", np.arange(100_000))
+    writer.write_table("words", StringTable.of(["Oslo", "Rome"]))
+    descriptors = Path("/proc/self/fd")
+    before = len(list(descriptors.iterdir())) if descriptors.exists() else 0
+    bundle = Bundle(tmp_path, writer.files)
+    small, large = bundle.array("small", np.int64, (10,)), bundle.array("large", np.int64, (-1,))
+    words = bundle.strings("words")
+    assert (small.tolist(), int(large[-1]), words.to_list()) == (list(range(10)), 99_999, ["Oslo", "Rome"])
+    assert not small.flags.writeable
+    assert not large.flags.writeable
+    if before:
+        assert len(list(descriptors.iterdir())) == before + 1
+
+
+def test_too_many_open_files_are_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = BundleWriter(tmp_path)
+    writer.write_array("small", np.arange(10))
+    bundle = Bundle(tmp_path, writer.files)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(np, "load", refuse)
+    with pytest.raises(IndexDirectoryError, match="raise the limit") as told:
+        bundle.array("small", np.int64, (10,))
+    assert not isinstance(told.value, DamagedIndexError)
