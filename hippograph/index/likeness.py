@@ -93,7 +93,8 @@ class ManyAlike:
     @property
     def counts(self) -> IntArray:
         """How many of `partners` are alike to each of `names`, shape (m,)."""
-        return np.count_nonzero(self.alike, axis=1)
+        counts: IntArray = np.count_nonzero(self.alike, axis=1)
+        return counts
 
     def nearest(self) -> tuple[IntArray, IntArray, DoubleArray]:
         """List numbers of names, of partners alike to them, and cosines: the nearest ones of each name, or more."""
