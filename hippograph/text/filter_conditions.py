@@ -240,7 +240,7 @@ def ends_word(text: str, at: int) -> bool:
 
 def _written(text: str) -> str:
     """Write a text so that it is read as one: as a word if it can be, else in quotes."""
-    readable = text and text[0] not in "\"'" and text.lower() not in RESERVED
+    readable = text and text[0] not in "\"'!" and text.lower() not in RESERVED
     if (
         readable
         and isinstance(Value.word(text).meaning, str)

@@ -14,9 +14,9 @@
 
 For example ``year >= 2020 and (lang in (de, fr) or not draft = true)``.
 
-**Words** run up to a space or one of ``( ) , = < > ~ !=``. Anything else must be quoted; within quotes, a backslash
-stands before a quote or a backslash that is meant. ``and``, ``or``, ``not`` and ``in`` may be written in any case; a
-key or value that reads so is quoted.
+**Words** run up to a space or one of ``( ) , = < > ~ !=``, and do not begin with ``!``. Anything else must be quoted;
+within quotes, a backslash stands before a quote or a backslash that is meant. ``and``, ``or``, ``not`` and ``in`` may
+be written in any case; a key or value that reads so is quoted.
 
 **Keys** are those of the metadata, to the letter. Where a document's metadata lack them, ``id``, ``source`` and
 ``title`` are those of the document, as texts; an empty source or title counts as missing.
@@ -67,6 +67,10 @@ _MOST_TOKENS: Final = 20_000
 _DEEPEST: Final = 50
 _SHOWN: Final = 60
 _SIGNS: Final = ("!=", "<=", ">=", "=", "<", ">", "~", "(", ")", ",")
+# Signs of other languages, and what is written here instead; the longest first.
+_FOREIGN: Final = {
+    "!==": "!=", "==": "=", "=>": ">=", "=<": "<=", "<>": "!=", "=~": "~", "&&": "and", "||": "or",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +249,9 @@ class _Parser:
         while end < len(text) and not ends_word(text, end):
             end += 1
         word = text[start:end]
+        if word[0] == "!":
+            denied = f"not {_shortened(word[1:])}".strip()
+            raise self._fault(start, f"a word begins with !; write `{denied}`, or put it in quotes if it is a text")
         return _Token(word.lower() if word.lower() in RESERVED else "word", word, start), end
 
     def _quotation(self, start: int) -> tuple[_Token, int]:
@@ -265,10 +272,15 @@ class _Parser:
         token = self._next
         if token.kind == "end":
             return self._fault(token.start, f"expected {expected}, found the end")
-        hint = (
-            "put it in quotes if it is a text" if token.kind in RESERVED else "put texts with spaces or signs in quotes"
-        )
-        return self._fault(token.start, f"expected {expected}, found {_shortened(token.text)!r}; {hint}")
+        return self._fault(token.start, f"expected {expected}, found {_shortened(token.text)!r}; {self._hint(token)}")
+
+    def _hint(self, token: _Token) -> str:
+        for sign, ours in _FOREIGN.items():
+            if self._expression.startswith(sign, max(0, token.start + len(token.text) - len(sign))):
+                return f"write {ours} instead of {sign}"
+        if token.kind in RESERVED:
+            return "put it in quotes if it is a text"
+        return "put texts with spaces or signs in quotes"
 
     def _fault(self, at: int, what: str) -> InputError:
         return InputError(f"the filter {_shortened(self._expression)!r} cannot be read at character {at + 1}: {what}")
