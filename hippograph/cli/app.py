@@ -26,8 +26,8 @@ def _print_version(wanted: bool) -> None:
 app = typer.Typer(
     name="hippograph",
     help="Graph-based retrieval with hippocampal indexing: documents in, ranked passages out.",
-    epilog="Exit codes: 0 fine; 1 some items failed, listed and retryable; 2 wrong usage; "
-    "3 the index is missing, damaged or does not match.",
+    epilog="Exit codes: 0 fine; 1 some items failed, listed and retryable, or a model or the disk did; 2 wrong usage, "
+    "or a package is not installed; 3 the index is missing, damaged, locked or does not match; 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

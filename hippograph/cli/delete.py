@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, complain, output, print_json
-from hippograph.cli.models import FilterOption, WaitOption
+from hippograph.cli.models import FILTER_EXAMPLE, WaitOption
 from hippograph.hippograph import HippoGraph
 
 __all__ = ["delete"]
@@ -19,7 +19,10 @@ _SHOWN = 20
 def delete(
     index: IndexOption,
     ids: Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Documents.", show_default=False)] = None,
-    filter: FilterOption = None,
+    filter: Annotated[
+        str | None,
+        typer.Option(help=f"Documents to remove, by their metadata: {FILTER_EXAMPLE}", show_default=False),
+    ] = None,
     source: Annotated[
         Path | None,
         typer.Option(help="Documents of this file, or of all files in this folder, be they still there or not."),

@@ -13,7 +13,15 @@ from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import Embedder, Extractor
 
-__all__ = ["EmbedderOption", "ExtractorOption", "FilterOption", "WaitOption", "embedder_of", "extractor_of"]
+__all__ = [
+    "FILTER_EXAMPLE",
+    "EmbedderOption",
+    "ExtractorOption",
+    "FilterOption",
+    "WaitOption",
+    "embedder_of",
+    "extractor_of",
+]
 
 EmbedderOption = Annotated[
     Path | None,
@@ -25,9 +33,10 @@ EmbedderOption = Annotated[
     ),
 ]
 ExtractorOption = Annotated[str, typer.Option(help="spacy, or none: titles alone.")]
+FILTER_EXAMPLE = '"year >= 2020 and not draft = true".'
 FilterOption = Annotated[
     str | None,
-    typer.Option("--filter", help='Documents to take, by their metadata: "year >= 2020 and not draft = true".'),
+    typer.Option("--filter", help=f"Documents to search, by their metadata: {FILTER_EXAMPLE}"),
 ]
 WaitOption = Annotated[float, typer.Option(min=0, help="Seconds to wait while another process changes the index.")]
 
