@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError
 from hippograph.store.catalog import Catalog
+from hippograph.store.documents import content_digest
 from hippograph.types import Extraction, ExtractionStatus, Passage, Triple
 from tests.store.samples import TEXTS, document, fresh_catalog, texts
 
@@ -233,3 +234,16 @@ def test_what_nobody_can_read_any_more_is_forgotten(catalog: Catalog) -> None:
     assert catalog.extractions.forget_unread() == 4
     assert ids(catalog.extractions.pending("one")) == []
     assert catalog.extractions.counts("two")["done"] == len(passages) - 2
+
+
+def test_who_has_read_what_is_known_also_of_texts_that_are_gone(catalog: Catalog) -> None:
+    assert catalog.extractions.extractors() == []
+    read, *others = list(catalog.documents.passages())
+    for name in ("f", "e"):
+        catalog.extractions.save(name, [(read, DONE)])
+    assert catalog.extractions.extractors() == ["e", "f"]
+    catalog.documents.delete([read.document])
+    contents = [bytes.fromhex(content_digest(passage)) for passage in (read, *others)]
+    assert catalog.extractions.known("e", contents) == set(contents[:1])
+    assert catalog.extractions.known("x", contents) == set()
+    assert catalog.extractions.known("e", []) == set()

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from hippograph.errors import DamagedIndexError
 from hippograph.store import holds
-from hippograph.store.holds import Hold, hold, withdraw
+from hippograph.store.holds import Hold, hold, is_held, withdraw
 
 READER = """
 import os, sys, time
@@ -234,6 +234,17 @@ def test_threads_that_come_and_go_never_lose_what_they_hold(folder: Path) -> Non
     for thread in readers:
         thread.join()
     assert errors == []
+
+
+def test_whether_somebody_holds_a_folder_can_be_asked(folder: Path) -> None:
+    assert not is_held(folder)
+    with hold(folder), hold(folder):
+        assert is_held(folder)
+    with reader(folder):
+        assert is_held(folder)
+    assert not is_held(folder)
+    assert removed(folder)
+    assert not is_held(folder)
 
 
 class Sharing(RuleBasedStateMachine):

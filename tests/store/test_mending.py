@@ -11,7 +11,7 @@ import pytest
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError
 from hippograph.store.catalog import Catalog
-from hippograph.store.mending import LostDocument
+from hippograph.store.mending import LostDocument, restore_header
 from tests.store.damage import EMBEDDERS, EXTRACTORS, LONG, Values, fill, flipped, overwrite, pairs, root_page, say
 
 
@@ -215,3 +215,23 @@ def test_a_reader_keeps_what_it_reads_and_may_not_mend(path: Path, sound: tuple[
             assert catalog.mend(faults) == []
         assert {passage.id: passage for passage in (first, *passages)} == sound[1]["passages"]
         assert reader.check() == []
+
+
+@pytest.mark.parametrize("pragma", ["application_id = 7", "user_version = 0", "user_version = 1", "user_version = 77"])
+def test_an_altered_header(path: Path, sound: tuple[bytes, Values], pragma: str) -> None:
+    alter(path, f"PRAGMA {pragma}")
+    with pytest.raises(DamagedIndexError, match="header"):
+        Catalog.open(path)
+    assert restore_header(path)
+    with Catalog.open(path) as catalog:
+        assert (catalog.check(), say(catalog)) == ([], sound[1])
+
+
+def test_a_header_is_not_given_to_what_is_no_catalog(path: Path) -> None:
+    alter(path, "DROP TABLE usage", "PRAGMA application_id = 7")
+    before = path.read_bytes()
+    assert not restore_header(path)
+    assert path.read_bytes() == before
+    path.write_bytes(b"garbage" * 999)
+    with pytest.raises(DamagedIndexError):
+        restore_header(path)

@@ -19,7 +19,7 @@ from hippograph.errors import DamagedIndexError, IndexMismatchError, InputError,
 from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.store.arrays import StringTable
 from hippograph.store.ragged import Selection
-from hippograph.store.snapshot import Snapshot, open_snapshot, publish
+from hippograph.store.snapshot import Snapshot, open_snapshot, publish, suspecting_damage
 from hippograph.store.tables import PassageTable
 from hippograph.types import Passage
 from tests.store.samples import many_passages, snapshot_content, texts, unit_rows
@@ -188,6 +188,21 @@ def test_a_missing_truncated_or_altered_file_is_damage(tmp_path: Path, name: str
     assert_same(open_snapshot(tmp_path, verify=True), snapshot_content(many_passages(3), KEYS))
 
 
+def test_an_error_is_put_down_to_damage_where_there_is_any(tmp_path: Path) -> None:
+    publish(tmp_path, snapshot_content(many_passages(3), KEYS))
+    with pytest.raises(ZeroDivisionError), suspecting_damage(tmp_path):
+        raise ZeroDivisionError
+    path = tmp_path / "snapshots" / "00000001" / "words.utf8"
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(DamagedIndexError, match=r"words\.utf8 has been altered"), suspecting_damage(tmp_path):
+        raise ZeroDivisionError
+    with pytest.raises(InputError, match="blank"), suspecting_damage(tmp_path, innocent=(InputError,)):
+        raise InputError("blank")
+    with suspecting_damage(tmp_path):
+        pass
+
+
 def rewrite_manifest(directory: Path, change: Callable[[dict[str, Any]], Any]) -> None:
     """Alter a manifest as a program would that also keeps the pointer right."""
     path = directory / "snapshots" / "00000001" / "manifest.json"
@@ -211,6 +226,7 @@ def test_a_newer_format_does_not_match(tmp_path: Path) -> None:
     [
         lambda manifest: manifest.clear(),
         lambda manifest: manifest.pop("format_version"),
+        lambda manifest: manifest.update(format_version="2"),
         lambda manifest: manifest.pop("state"),
         lambda manifest: manifest.update(generation=2),
         lambda manifest: manifest.update(dimension="8"),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError, IndexMismatchError, InputError
 from hippograph.store.catalog import Catalog
-from hippograph.store.vectors import Vectors, vector_key
+from hippograph.store.vectors import Vectors, as_saved, vector_key
 from tests.store.samples import TEXTS, fresh_catalog, texts, unit_rows
 
 
@@ -155,3 +155,22 @@ def test_keys_that_fail_midway_leave_all_vectors(vectors: Vectors) -> None:
         vectors.keep_only("e", keys())
     assert vectors.missing("e", "entity", ["a", "b"]) == []
     assert vectors.keep_only("e", [vector_key("entity", "a")]) == 1
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 3, 8, 64, 384])
+def test_what_was_loaded_can_be_saved_again_and_is_the_same(dimension: int) -> None:
+    names = [f"text {number}" for number in range(400)]
+    with fresh_catalog() as catalog, fresh_catalog() as other:
+        catalog.vectors.save("e", "entity", names, unit_rows(len(names), dimension))
+        loaded = catalog.vectors.load("e", "entity", names)
+        other.vectors.save("e", "entity", names, as_saved(loaded))
+        assert np.array_equal(other.vectors.load("e", "entity", names), loaded)
+    assert as_saved(loaded[:0]).shape == (0, dimension)
+
+
+def test_who_has_saved_anything_is_known() -> None:
+    with fresh_catalog() as catalog:
+        assert catalog.vectors.embedders() == []
+        for name in ("f", "e", "f"):
+            catalog.vectors.save(name, "entity", ["Oslo"], unit_rows(1))
+        assert catalog.vectors.embedders() == ["e", "f"]
