@@ -78,8 +78,8 @@ def _show(left: Examination, repaired: Repair | None, pruned: Pruning | None) ->
             where = f", from {document.source}" if document.source else ""
             console.print(f"lost: document {document.id!r}{where}; index it again", markup=False, soft_wrap=True)
         if not repaired.steps:
-            console.print("done: nothing, for nothing was to be done or could be")
-    if repaired is None or not left.sound:
+            console.print("nothing that is wrong here can be repaired" if not left.sound else "nothing to repair")
+    if repaired is None or (not left.sound and left.findings != repaired.found.findings):
         _show_findings(left.findings)
     if pruned is not None:
         what = f"{counted(pruned.extractions, 'extraction')} and {counted(pruned.vectors, 'vector')}"
@@ -92,7 +92,7 @@ def _show(left: Examination, repaired: Repair | None, pruned: Pruning | None) ->
 def _show_findings(findings: Sequence[Finding]) -> None:
     console = output()
     for finding in findings[:_SHOWN]:
-        console.print(f"{finding.kind}: {finding.part} {finding.what}", markup=False, soft_wrap=True)
+        console.print(f"{finding.kind}: {finding.part}: {finding.what}", markup=False, soft_wrap=True)
         console.print(f"  {finding.remedy}", markup=False, soft_wrap=True)
     if len(findings) > _SHOWN:
         console.print(f"and {len(findings) - _SHOWN:,} more; --json lists them all")

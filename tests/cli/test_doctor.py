@@ -198,7 +198,7 @@ def test_a_finding_is_two_lines(ships):
     flip(current(ships / "it.hippo") / "entity_vectors.npy", -3)
     lines = run("doctor", *AT, cwd=ships, code=3).stdout.splitlines()
     assert len(lines) == 3
-    assert lines[0].startswith(f"damage: {FOLDER}/entity_vectors.npy has been altered: its SHA-256 is ")
+    assert lines[0].startswith(f"damage: {FOLDER}/entity_vectors.npy: has been altered: its SHA-256 is ")
     assert lines[1] == "  hippograph doctor --repair --index it.hippo makes it again from the catalog"
     assert lines[2] == "it.hippo has one thing wrong; generation 1"
     [finding] = doctor(cwd=ships, code=3)["findings"]
@@ -214,6 +214,7 @@ def test_repairing(ships):
         "it.hippo is sound; generation 2",
     ]
     assert open_snapshot(ships / "it.hippo", verify=True).manifest.files == before.files
+    assert run("doctor", "--repair", *AT, cwd=ships).stdout.startswith("nothing to repair\n")
     assert doctor("--repair", cwd=ships)["repair"] == {"found": [], "steps": [], "lost": []}
 
 
@@ -233,7 +234,8 @@ def test_what_is_not_ours_is_left_alone(ships, name):
     DAMAGE[name][0](ships / "it.hippo")
     told = doctor("--repair", cwd=ships, code=3)
     assert (told["repair"]["steps"], [one["kind"] for one in told["findings"]]) == ([], ["mismatch"])
-    assert "done: nothing" in run("doctor", "--repair", *AT, cwd=ships, code=3).stdout
+    shown = run("doctor", "--repair", *AT, cwd=ships, code=3).stdout.splitlines()
+    assert shown[2:] == ["nothing that is wrong here can be repaired", "it.hippo has one thing wrong; generation 1"]
 
 
 def test_lost_documents_are_listed_and_make_the_exit_code_1(ships):
@@ -253,7 +255,7 @@ def test_lost_documents_are_listed_and_make_the_exit_code_1(ships):
 
 def test_another_embedder(ships):
     lines = run("doctor", "--embedder", ".", *AT, cwd=ships, code=3).stdout.splitlines()
-    assert lines[0].startswith(f"mismatch: {FOLDER}/{MANIFEST} was built with the embedder 'hashing:1:64', not")
+    assert lines[0].startswith(f"mismatch: {FOLDER}/{MANIFEST}: was built with the embedder 'hashing:1:64', not")
     assert lines[1].endswith("or replace its vectors with: hippograph reembed --index it.hippo")
     run("reembed", "--embedder", ".", *AT, cwd=ships)
     assert run("doctor", "--embedder", ".", *AT, cwd=ships).stdout == "it.hippo is sound; generation 2\n"
