@@ -6,13 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hippograph.index.naming import Names
 from hippograph.index.passage_evidence import PassageEvidence
 from hippograph.store.arrays import StringTable
 from hippograph.store.evidence import EvidenceTables
-from hippograph.store.ragged import Merge, Selection, find_strings, merge_strings, renumbering, take_strings
+from hippograph.store.ragged import (
+    Merge,
+    Selection,
+    find_strings,
+    merge_strings,
+    occurring,
+    renumbering,
+    take_strings,
+)
 from hippograph.types import IntArray
 
 __all__ = ["Facts", "Triples", "collect_facts", "state_triples"]
@@ -93,7 +100,7 @@ def collect_facts(base: EvidenceTables, names: Names, added: Sequence[PassageEvi
     origins[place[: len(former)]] = np.arange(len(former))
     indptr, places = chosen.lists(base.fact_indptr, [len(one.facts) for one in added])
     numbers = np.concatenate([place[: len(former)][base.fact_numbers], place[len(former) :]])[places]
-    kept = _marked(len(facts), numbers)
+    kept = occurring(len(facts), numbers)
     return _pruned(
         facts[kept], phrases, _phrase_entities(base, names, phrases), relations.table,
         indptr=indptr, numbers=renumbering(kept)[numbers], origins=origins[kept],
@@ -144,8 +151,8 @@ def _pruned(
     *, indptr: IntArray, numbers: IntArray, origins: IntArray,
 ) -> Facts:  # fmt: skip
     """Drop the phrases and relations that no fact uses any more."""
-    spoken = _marked(len(phrases.table), facts[:, :2].ravel())
-    related = _marked(len(relations), facts[:, 2])
+    spoken = occurring(len(phrases.table), facts[:, :2].ravel())
+    related = occurring(len(relations), facts[:, 2])
     phrase_numbers, relation_numbers = renumbering(spoken), renumbering(related)
     return Facts(
         phrases=take_strings(phrases.table, np.flatnonzero(spoken)),
@@ -156,9 +163,3 @@ def _pruned(
         numbers=numbers,
         origins=origins,
     )
-
-
-def _marked(length: int, numbers: IntArray) -> NDArray[np.bool_]:
-    marked = np.zeros(length, dtype=np.bool_)
-    marked[numbers] = True
-    return marked

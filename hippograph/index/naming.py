@@ -25,6 +25,7 @@ from hippograph.store.ragged import (
     find_strings,
     indptr_of,
     merge_strings,
+    occurring,
     places_of,
     renumbering,
     take_strings,
@@ -144,8 +145,8 @@ def name_entities(
     entities = np.empty(len(merge.table), dtype=np.int64)
     entities[merge.former] = merged.former[base.spelling_entities]
     entities[merge.fresh] = [merged.numbers[key] for key in fresh]
-    kept = _used(len(merge.table), spellings, titles)
-    named = _used(len(merged.table), entities[kept])
+    kept = occurring(len(merge.table), spellings, titles)
+    named = occurring(len(merged.table), entities[kept])
     spelling_numbers, entity_numbers = renumbering(kept), renumbering(named)
     origins = np.full(len(merged.table), -1, dtype=np.int64)
     origins[merged.former] = np.arange(len(keys))
@@ -191,7 +192,7 @@ def number_words(base: EvidenceTables, names: Names, added: Sequence[PassageEvid
     name_indptr, name_places = entities.lists(base.name_indptr, [len(words) for words in fresh])
     named = np.fromiter((number[word] for words in fresh for word in words), dtype=np.int64)
     name_words = np.concatenate([merge.former[base.name_words], named])[name_places]
-    kept = _used(len(merge.table), token_words, name_words)
+    kept = occurring(len(merge.table), token_words, name_words)
     numbers = renumbering(kept)
     return Words(
         words=_kept(merge.table, kept),
@@ -296,14 +297,6 @@ def _mapped(numbers: IntArray, values: IntArray) -> IntArray:
     there = values >= 0
     mapped[there] = numbers[values[there]]
     return mapped
-
-
-def _used(length: int, *uses: NDArray[np.integer]) -> NDArray[np.bool_]:
-    """Tell which of so many numbers occur."""
-    used = np.zeros(length, dtype=np.bool_)
-    for numbers in uses:
-        used[numbers[numbers >= 0]] = True
-    return used
 
 
 def _kept(table: StringTable, kept: NDArray[np.bool_]) -> StringTable:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from spacy.tokens import Doc, Token
 
 __all__ = [
+    "COPULAS",
+    "NAME_LABELS",
+    "SUBJECTS",
     "Topic",
     "antecedent",
     "bare_noun",
@@ -30,6 +33,8 @@ __all__ = [
     "in_one_name",
     "is_name",
     "name_start",
+    "named_by",
+    "owners",
     "phrase",
     "topic_of",
 ]

@@ -7,7 +7,7 @@ import hashlib
 import os
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -148,7 +148,7 @@ class BundleWriter:
     >>> with TemporaryDirectory() as folder:
     ...     writer = BundleWriter(Path(folder))
     ...     writer.write_array("squares", np.arange(3) ** 2)
-    ...     writer.write_strings(["names"], [("Oslo",), ("Bergen",)])
+    ...     writer.write_table("names", StringTable.of(["Oslo", "Bergen"]))
     ...     bundle = Bundle(Path(folder), writer.files)
     ...     print(sorted(writer.files), bundle.array("squares", np.int64, (3,)).tolist(), bundle.strings("names")[1])
     ['names.offsets.npy', 'names.utf8', 'squares.npy'] [0, 1, 4] Bergen
@@ -163,27 +163,6 @@ class BundleWriter:
         with self._file(f"{name}.npy") as file:
             # With a file that is not one of the operating system, NumPy writes in blocks and copies nothing whole.
             np.save(file, np.ascontiguousarray(values), allow_pickle=False)
-
-    def write_strings(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write several tables of the same length side by side from a stream of rows, one string per table.
-
-        Raises
-        ------
-        InputError
-            If a string holds a lone surrogate, which no UTF-8 can.
-        """
-        offsets = [array("q", [0]) for _ in names]
-        with ExitStack() as stack:
-            # Each is closed, also when another cannot be made, or not be closed because the disk is full.
-            files = [stack.enter_context(closing(_HashedFile(self._directory / f"{name}.utf8"))) for name in names]
-            for row in rows:
-                for file, ends, text in zip(files, offsets, row, strict=True):
-                    file.write(_encoded(text))
-                    ends.append(file.bytes)
-            for name, file in zip(names, files, strict=True):
-                self.files[f"{name}.utf8"] = file.finish()
-        for name, ends in zip(names, offsets, strict=True):
-            self.write_array(f"{name}.offsets", np.frombuffer(ends, dtype=np.int64))
 
     def write_table(self, name: str, table: StringTable) -> None:
         """Write a table of strings that is in memory or mapped, as it is."""

@@ -14,7 +14,7 @@ from hippograph.store.holdings import DocumentFacts, DocumentRecord, Holdings, a
 from hippograph.store.schema import digest_of_texts, stamp_of
 from hippograph.types import Document, Passage
 
-__all__ = ["DocumentFacts", "DocumentRecord", "Documents", "content_digest", "document_digest", "storable"]
+__all__ = ["DocumentFacts", "DocumentRecord", "Documents", "delete_row", "document_digest", "storable"]
 
 # Documents in a transaction: enough that the transaction itself costs nothing, few enough that nobody waits for it.
 _BATCH: Final = 256
@@ -141,19 +141,6 @@ def document_digest(document: Document) -> str:
     False
     """
     return digest_of_texts(document.title, document.text, _metadata(document)).hex()
-
-
-def content_digest(passage: Passage) -> str:
-    """Hash what an extractor and an embedder read of a passage: its title and its text.
-
-    Examples
-    --------
-    >>> content_digest(Passage(id="1", document="1", text="Oslo")) == content_digest(
-    ...     Passage(id="2", document="2", text="Oslo", span=(7, 11))
-    ... )
-    True
-    """
-    return digest_of_texts(passage.title, passage.text).hex()
 
 
 def delete_row(connection: sqlite3.Connection, row: int) -> None:

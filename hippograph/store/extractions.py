@@ -220,7 +220,7 @@ class Extractions:
         extractor
             The extractor's fingerprint.
         contents
-            The `content_digest` of each text, as 16 bytes.
+            The `digest_of_texts` of each title and text.
         """
         statement = f"SELECT content FROM extractions WHERE extractor = {_NUMBER} AND content IN (...)"  # noqa: S608
         return {content for (content,) in self._database.rows_among(statement, sorted(set(contents)), (extractor,))}

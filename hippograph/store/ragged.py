@@ -21,8 +21,10 @@ __all__ = [
     "Merge",
     "Selection",
     "append_strings",
+    "find_strings",
     "indptr_of",
     "merge_strings",
+    "occurring",
     "places_of",
     "renumbering",
     "take_strings",
@@ -84,6 +86,20 @@ def renumbering(kept: NDArray[np.bool_]) -> IntArray:
     [0, -1, 1]
     """
     return np.where(kept, np.cumsum(kept) - 1, -1)
+
+
+def occurring(length: int, *numbers: NDArray[np.integer[Any]]) -> NDArray[np.bool_]:
+    """Tell which of so many numbers occur; those below 0 stand for nothing.
+
+    Examples
+    --------
+    >>> occurring(4, np.array([2, -1, 2]), np.array([0])).tolist()
+    [True, False, True, False]
+    """
+    there = np.zeros(length, dtype=np.bool_)
+    for several in numbers:
+        there[several[several >= 0]] = True
+    return there
 
 
 def take_strings(table: StringTable, rows: IntArray) -> StringTable:

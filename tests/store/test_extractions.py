@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError
 from hippograph.store.catalog import Catalog
-from hippograph.store.documents import content_digest
+from hippograph.store.schema import digest_of_texts
 from hippograph.types import Extraction, ExtractionStatus, Passage, Triple
 from tests.store.samples import TEXTS, document, fresh_catalog, texts
 
@@ -243,7 +243,7 @@ def test_who_has_read_what_is_known_also_of_texts_that_are_gone(catalog: Catalog
         catalog.extractions.save(name, [(read, DONE)])
     assert catalog.extractions.extractors() == ["e", "f"]
     catalog.documents.delete([read.document])
-    contents = [bytes.fromhex(content_digest(passage)) for passage in (read, *others)]
+    contents = [digest_of_texts(passage.title, passage.text) for passage in (read, *others)]
     assert catalog.extractions.known("e", contents) == set(contents[:1])
     assert catalog.extractions.known("x", contents) == set()
     assert catalog.extractions.known("e", []) == set()
