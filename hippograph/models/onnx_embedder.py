@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
 import numpy as np
 
 from hippograph.errors import InputError, ModelError
-from hippograph.models.weights import digest_of, import_extra, packaged_folder, usable_cpus, verify_digest
+from hippograph.extras import import_extra
+from hippograph.models.weights import digest_of, packaged_folder, usable_cpus, verify_digest
 from hippograph.types import FloatArray, IntArray, TextRole
 
 if TYPE_CHECKING:

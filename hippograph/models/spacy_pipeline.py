@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hippograph.errors import ModelError
-from hippograph.models.weights import digest_of, import_extra, packaged_folder, verify_digest
+from hippograph.extras import import_extra
+from hippograph.models.weights import digest_of, packaged_folder, verify_digest
 
 if TYPE_CHECKING:
     from spacy.language import Language

@@ -3,46 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import importlib
 import importlib.util
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
-from hippograph.errors import MissingExtraError, ModelError
+from hippograph.errors import ModelError
 
-__all__ = ["digest_of", "import_extra", "packaged_folder", "usable_cpus", "verify_digest"]
-
-
-def import_extra(package: str, *, extra: str) -> ModuleType:
-    """Import an optional package.
-
-    Parameters
-    ----------
-    package
-        The module's name, which is also the package's.
-    extra
-        The extra of hippograph that installs it.
-
-    Raises
-    ------
-    MissingExtraError
-        If it is not installed; the message is the command to type.
-
-    Examples
-    --------
-    >>> import_extra("no_such_package", extra="local")
-    Traceback (most recent call last):
-    hippograph.errors.MissingExtraError: no_such_package is not installed; type: pip install 'hippograph[local]'
-    """
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        # A package that is there but lacks one of its own requirements is another fault, with another remedy.
-        if error.name != package:
-            raise
-        raise MissingExtraError(package=package, extra=extra) from error
+__all__ = ["digest_of", "packaged_folder", "usable_cpus", "verify_digest"]
 
 
 def packaged_folder(package: str, *parts: str) -> Path | None:

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO, TypeAlias
 from xml.sax.saxutils import escape
 
-from hippograph.errors import MissingExtraError
+from hippograph.extras import import_extra
 from hippograph.store.edges import KINDS, edge_blocks
 from hippograph.store.placement import new_file
 from hippograph.store.snapshot import Snapshot
@@ -60,10 +60,7 @@ def to_networkx(snapshot: Snapshot) -> networkx.Graph:
     >>> to_networkx(Snapshot.empty()).number_of_nodes()
     0
     """
-    try:
-        import networkx
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(package="networkx", extra="networkx") from error
+    networkx = import_extra("networkx", extra="networkx")
     graph = networkx.Graph(**_graph_attributes(snapshot))
     graph.add_nodes_from(enumerate(_nodes(snapshot)))
     graph.add_edges_from(_edges(snapshot))
@@ -85,10 +82,7 @@ def to_igraph(snapshot: Snapshot) -> igraph.Graph:
     >>> to_igraph(Snapshot.empty()).vcount()
     0
     """
-    try:
-        import igraph
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(package="igraph", extra="igraph") from error
+    igraph = import_extra("igraph", extra="igraph")
     nodes: dict[str, list[str | float]] = {name: [] for name in _NODE_ATTRIBUTES}
     for node in _nodes(snapshot):
         for name, values in nodes.items():

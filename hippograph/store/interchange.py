@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from hippograph.errors import MissingExtraError
+from hippograph.extras import import_extra
 from hippograph.store.arrays import StringTable
 from hippograph.store.edges import KINDS, edge_blocks, statements, synonym_pairs
 from hippograph.store.placement import new_folder
@@ -73,11 +73,7 @@ def export_parquet(snapshot: Snapshot, folder: str | Path, *, vectors: bool = Fa
     ...     [path.name for path in export_parquet(Snapshot.empty(), f"{directory}/tables")][:3]
     ['documents.parquet', 'passages.parquet', 'entities.parquet']
     """
-    try:
-        import pyarrow as pa
-    except ModuleNotFoundError as error:
-        raise MissingExtraError(package="pyarrow", extra="parquet") from error
-    tables = _Tables(snapshot=snapshot, arrow=pa, vectors=vectors)
+    tables = _Tables(snapshot=snapshot, arrow=import_extra("pyarrow", extra="parquet"), vectors=vectors)
     with new_folder(folder) as place:
         for name in TABLES:
             rows: Callable[[], Iterator[_Columns]] = getattr(tables, name)

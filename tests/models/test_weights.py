@@ -3,7 +3,7 @@ import hashlib
 import pytest
 
 from hippograph.errors import ModelError
-from hippograph.models.weights import digest_of, import_extra, packaged_folder, usable_cpus, verify_digest
+from hippograph.models.weights import digest_of, packaged_folder, usable_cpus, verify_digest
 
 
 def test_digest_runs_over_all_files_in_order(tmp_path):
@@ -21,13 +21,6 @@ def test_a_missing_file_is_named(tmp_path):
 def test_altered_weights_are_refused():
     with pytest.raises(ModelError, match="the model was altered: its SHA-256 is aa, not bb; reinstall it"):
         verify_digest("aa", expected="bb", what="the model", remedy="reinstall it")
-
-
-def test_a_package_that_lacks_its_own_requirement_is_not_called_missing(tmp_path, monkeypatch):
-    (tmp_path / "half_installed.py").write_text("import not_there_at_all")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(ModuleNotFoundError, match="not_there_at_all"):
-        import_extra("half_installed", extra="local")
 
 
 def test_a_folder_is_found_without_running_the_package(tmp_path, monkeypatch):
