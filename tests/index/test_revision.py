@@ -156,11 +156,11 @@ class LivingGraph(RuleBasedStateMachine):
 
 TestLivingGraph = LivingGraph.TestCase
 TestLivingGraph.settings = settings(
-    max_examples=60, stateful_step_count=8, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=40, stateful_step_count=8, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(said=st.dictionaries(st.integers(0, 9).map("p{}".format), evidence(), max_size=8), chosen=st.data())
 def test_hiding_passages_is_never_having_had_them(said, chosen):
     whole = fresh(said)

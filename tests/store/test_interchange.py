@@ -103,7 +103,7 @@ def test_hard_names_come_back() -> None:
     assert {len(row["passage_ids"]) for row in tables["triples"]} > {1, 2}
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(evidence())
 def test_any_snapshot_comes_back(said: Evidence) -> None:
     snapshot = built(said)

@@ -288,13 +288,13 @@ own_fields = st.fixed_dictionaries({"id": free, "source": free, "title": free})
 
 
 @given(trees, metadata_sets, own_fields)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_filters_mean_what_the_model_says(tree: Tree, metadata: dict[str, Any], own: dict[str, str]) -> None:
     assert parse_filter(written(tree)).matches(metadata, **own) == model(tree, metadata, own)
 
 
 @given(trees, metadata_sets, own_fields)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_filters_survive_being_written(tree: Tree, metadata: dict[str, Any], own: dict[str, str]) -> None:
     parsed = parse_filter(written(tree))
     again = parse_filter(str(parsed))
@@ -312,7 +312,7 @@ pieces = st.sampled_from(
 
 @given(st.one_of(st.text(), rich_text, st.lists(pieces, max_size=12).map("".join), st.lists(pieces).map(" ".join)))
 @example("a\x1c=\x85b")
-@settings(max_examples=1000)
+@settings(max_examples=400)
 def test_any_text_is_a_filter_or_an_input_error(expression: str) -> None:
     try:
         parsed = parse_filter(expression)
