@@ -4,10 +4,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hippograph.hippograph import HippoGraph
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.types import Passage
+
+# Half as many examples as usual, so that the suite is run often; a property that needs more says so.
+settings.register_profile("quick", max_examples=50, deadline=None)
+settings.load_profile("quick")
 
 SMALL = {
     "fram": ("Fram (ship)", "Fram was built by Colin Archer in Larvik. Nansen sailed it north."),

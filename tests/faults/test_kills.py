@@ -12,7 +12,7 @@ from tests.faults.workload import OPERATIONS
 from tests.faults.zygote import Zygote
 
 # `benchmarks/crashes.py` kills some hundred times at random, and at every call.
-_SEEDS = 3
+_SEEDS = 2
 _STRIDE = 97
 
 
