@@ -15,6 +15,7 @@ from tokenize import TokenError
 from typing import Any, BinaryIO, Final, overload
 
 import numpy as np
+from numpy.lib.format import header_data_from_array_1_0, write_array_header_1_0
 from numpy.typing import NDArray
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError, InputError
@@ -161,8 +162,13 @@ class BundleWriter:
     def write_array(self, name: str, values: NDArray[Any]) -> None:
         """Write `<name>.npy`, in C order."""
         with self._file(f"{name}.npy") as file:
-            # With a file that is not one of the operating system, NumPy writes in blocks and copies nothing whole.
-            np.save(file, np.ascontiguousarray(values), allow_pickle=False)
+            # Header and elements apart: for a file that is not one of the operating system, NumPy copies them first.
+            whole = np.ascontiguousarray(values)
+            if whole.dtype.hasobject:
+                raise InputError(f"Object arrays cannot be saved, and {name} is one; give numbers")
+            write_array_header_1_0(file, header_data_from_array_1_0(whole))
+            if whole.size:
+                file.write(whole.reshape(-1).view(np.uint8).data)
 
     def write_table(self, name: str, table: StringTable) -> None:
         """Write a table of strings that is in memory or mapped, as it is."""
