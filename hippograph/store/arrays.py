@@ -193,7 +193,7 @@ class BundleWriter:
 
 
 class Bundle:
-    """Reads what a `BundleWriter` wrote; the arrays are read-only maps of the files.
+    """Reads what a `BundleWriter` wrote; the arrays are read-only, and maps of the files unless those are small.
 
     Parameters
     ----------
@@ -219,7 +219,7 @@ class Bundle:
                 raise damage(directory / name, wrong)
 
     def array(self, name: str, dtype: type[np.generic] | tuple[type[np.generic], ...], shape: tuple[int, ...]) -> Any:  # noqa: ANN401
-        """Map an array.
+        """Map an array, or read it if it is small.
 
         Parameters
         ----------
@@ -234,6 +234,8 @@ class Bundle:
         ------
         DamagedIndexError
             If there is no such array, or it is of another type or shape.
+        IndexDirectoryError
+            If it may not be read, or too many files are open.
         """
         path = self.path(f"{name}.npy")
         try:
@@ -253,7 +255,7 @@ class Bundle:
         return values
 
     def strings(self, name: str, length: int = -1) -> StringTable:
-        """Map a table of strings, which must have `length` of them unless that is -1.
+        """Map or read a table of strings, which must have `length` of them unless that is -1.
 
         Raises
         ------

@@ -35,8 +35,8 @@ __all__ = ["SNAPSHOTS", "Counts", "Manifest", "Snapshot", "open_snapshot", "publ
 class Snapshot:
     """One state of an index: immutable, and shared by all that have it open.
 
-    The arrays and tables of a published one are read-only maps of files. They stay readable when a newer snapshot is
-    published.
+    The arrays and tables of a published one are read-only, large ones as maps of files. They stay readable when a newer
+    snapshot is published.
 
     Parameters
     ----------
@@ -181,6 +181,8 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
         If the snapshot has another format.
     DamagedIndexError
         If a file is missing, truncated or altered.
+    IndexDirectoryError
+        If a file may not be read, or too many are open.
     """
     snapshots = Path(directory) / SNAPSHOTS
     pointer = read_pointer(snapshots)
