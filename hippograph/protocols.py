@@ -2,12 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
-from hippograph.types import Extraction, FloatArray, Passage, Ranking, TextRole
+from hippograph.completions import Completion, ModelRequest
+from hippograph.types import Extraction, FloatArray, Passage, Ranking, TextRole, Usage
 
-__all__ = ["Embedder", "Extractor", "Retriever"]
+__all__ = ["Embedder", "Extractor", "LanguageModel", "Metered", "Retriever"]
+
+
+@runtime_checkable
+class LanguageModel(Protocol):
+    """Answers requests; many at a time, on threads or machines of its own."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the model whose answers these are."""
+        ...
+
+    @property
+    def concurrency(self) -> int:
+        """How many requests it works on at a time; more of them wait."""
+        ...
+
+    def submit(self, request: ModelRequest) -> Future[Completion]:
+        """Take a request and return at once; the future ends when the model has answered or given up.
+
+        What concerns one request alone (a wrong answer, a server that fails again and again) is told by the
+        completion's status. What concerns all (a wrong key, no such model, no server) is raised by the future, as
+        `ModelError`. A future that has not begun can be cancelled.
+        """
+        ...
+
+
+@runtime_checkable
+class Metered(Protocol):
+    """Counts what it spends; embedders that are paid for do."""
+
+    def spent(self) -> Usage:
+        """Return what was spent since this was last asked."""
+        ...
 
 
 @runtime_checkable
@@ -45,8 +80,12 @@ class Extractor(Protocol):
         """Names everything that changes the extractions: rules, model, prompt."""
         ...
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
-        """Yield one extraction per passage, in order, each as soon as it is known."""
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+        """Yield each passage with its extraction as soon as it is known, in any order.
+
+        Passages are drawn as they can be worked on, not all at once: who gives them may end early, and there may be
+        more than fit into memory.
+        """
         ...
 
 

@@ -118,6 +118,56 @@ class Triple(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a model was asked to do, and what it cost.
+
+    Parameters
+    ----------
+    calls
+        Requests made, those that failed included.
+    items
+        Texts processed in them.
+    input_tokens, output_tokens
+        Model tokens read and written, as the model counts them; else 0.
+    reused
+        Answers that were taken from a store of earlier ones, without a request.
+    seconds
+        Wall time spent waiting for the model.
+    cost
+        US dollars by the price table; 0 for models that it does not list.
+
+    Examples
+    --------
+    >>> (Usage(calls=1, input_tokens=300, output_tokens=20) + Usage(calls=2, input_tokens=100)).tokens
+    420
+    """
+
+    calls: int = 0
+    items: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    cost: float = 0.0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens read and written."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            calls=self.calls + other.calls,
+            items=self.items + other.items,
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            reused=self.reused + other.reused,
+            seconds=self.seconds + other.seconds,
+            cost=self.cost + other.cost,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extraction:
     """What one passage was found to say.
 
@@ -131,42 +181,15 @@ class Extraction:
         Facts as written in the passage.
     error
         What went wrong, when the status is `invalid` or `failed`.
+    usage
+        What was spent on it; it does not count when extractions are compared.
     """
 
     status: ExtractionStatus
     entities: tuple[str, ...] = ()
     triples: tuple[Triple, ...] = ()
     error: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What a model was asked to do.
-
-    Parameters
-    ----------
-    calls
-        Requests made.
-    items
-        Texts processed in them.
-    tokens
-        Model tokens, where the model counts them; else 0.
-    seconds
-        Wall time spent waiting for the model.
-    """
-
-    calls: int = 0
-    items: int = 0
-    tokens: int = 0
-    seconds: float = 0.0
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            calls=self.calls + other.calls,
-            items=self.items + other.items,
-            tokens=self.tokens + other.tokens,
-            seconds=self.seconds + other.seconds,
-        )
+    usage: Usage = field(default_factory=Usage, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

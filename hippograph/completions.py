@@ -1,0 +1,100 @@
+"""What is said to a language model, and what comes of it: frozen records without behaviour."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, TypeAlias
+
+from pydantic import BaseModel
+
+from hippograph.types import Usage
+
+__all__ = ["Completion", "CompletionStatus", "Message", "ModelRequest", "Role", "Sampling"]
+
+CompletionStatus: TypeAlias = Literal["done", "invalid", "failed"]
+
+Role: TypeAlias = Literal["system", "user", "assistant"]
+
+
+class Message(NamedTuple):
+    """One turn of a conversation with a language model."""
+
+    role: Role
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """How a language model chooses its words; part of what names an answer.
+
+    Parameters
+    ----------
+    max_tokens
+        Tokens that the answer may have. HippoRAG 2 gives 2,048 (`max_new_tokens`).
+    temperature
+        0 takes the likeliest word.
+    top_p
+        Share of the probability that words are drawn from.
+    seed
+        Where the model's random numbers start, for servers that take one.
+    """
+
+    max_tokens: int = 2048
+    temperature: float = 0.0
+    top_p: float = 1.0
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRequest:
+    """What a language model is asked.
+
+    Parameters
+    ----------
+    messages
+        The conversation so far.
+    schema
+        What the answer must be: the fields of a pydantic model, whose `model_json_schema` the server is given; None
+        for free text.
+    sampling
+        How words are chosen.
+    """
+
+    messages: tuple[Message, ...]
+    schema: type[BaseModel] | None = None
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What came of a request.
+
+    Parameters
+    ----------
+    status
+        `done`: answered, and what was asked for; `invalid`: answered, but not in the form asked for, even when asked
+        again; `failed`: no answer, in spite of all attempts.
+    text
+        The answer as written.
+    value
+        The answer as the object that the request's schema describes; None without a schema, or if not `done`.
+    finish_reason
+        Why the model stopped, in its words: `stop`, `length`, `content_filter`; empty if it did not answer.
+    error
+        What is wrong, if not `done`.
+    usage
+        All that was spent on it, failed and repeated attempts included.
+    seconds
+        From the first attempt to the end, waiting for a turn not included.
+    attempts
+        Requests made.
+    """
+
+    status: CompletionStatus
+    text: str = ""
+    value: BaseModel | None = None
+    finish_reason: str = ""
+    error: str = ""
+    usage: Usage = field(default_factory=Usage)
+    seconds: float = 0.0
+    attempts: int = 0
