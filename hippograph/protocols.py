@@ -7,9 +7,9 @@ from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
 from hippograph.completions import Completion, ModelRequest
-from hippograph.types import Extraction, FloatArray, Passage, Ranking, TextRole, Usage
+from hippograph.types import Answer, Extraction, FloatArray, Passage, Ranking, TextRole, Usage
 
-__all__ = ["Embedder", "Extractor", "LanguageModel", "Metered", "Retriever"]
+__all__ = ["Embedder", "Extractor", "LanguageModel", "Metered", "Reader", "Retriever"]
 
 
 @runtime_checkable
@@ -100,5 +100,22 @@ class Retriever(Protocol):
         ------
         InputError
             If `k` is below 1 or a query is blank.
+        """
+        ...
+
+
+@runtime_checkable
+class Reader(Protocol):
+    """Answers questions from the passages of an index."""
+
+    def read(self, question: str) -> Answer:
+        """Return an answer and how it came about; a model that fails is told by the answer, not raised.
+
+        Raises
+        ------
+        InputError
+            If the question is blank.
+        ModelError
+            If something is wrong that concerns every question: a wrong key, no such model, no server.
         """
         ...

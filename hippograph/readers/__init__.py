@@ -1,0 +1,1 @@
+"""Readers: what answers a question from the passages that a retriever finds."""
