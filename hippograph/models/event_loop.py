@@ -1,0 +1,138 @@
+"""An asyncio loop on a thread of its own, so that a synchronous caller has many requests in flight at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import weakref
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Final, TypeVar
+
+from hippograph.errors import InputError
+
+__all__ = ["LoopThread"]
+
+# At the end of the interpreter a loop that cannot be stopped within this time dies with its daemon thread.
+_PATIENCE: Final = 5.0
+
+_Result = TypeVar("_Result")
+
+
+class LoopThread:
+    """Runs coroutines on a daemon thread; started by the first one.
+
+    The caller's own loop, as in a notebook, is not touched. All methods may be called from any thread.
+
+    A future that is cancelled before its coroutine got its turn leaves the coroutine unrun; one that is cancelled
+    later cancels the coroutine where it waits. When the object is collected or the interpreter ends, the loop is
+    stopped and closed; what still runs is cancelled.
+
+    Parameters
+    ----------
+    name
+        The thread's name.
+
+    Examples
+    --------
+    >>> async def double(number):
+    ...     return 2 * number
+    >>> loop = LoopThread()
+    >>> loop.submit(double(21)).result()
+    42
+    >>> loop.close()
+    """
+
+    def __init__(self, name: str = "hippograph-models") -> None:
+        self._inner = _Inner(name)
+        # Collected in the middle of anything, so that only a signal is given: waiting there could wait for itself.
+        weakref.finalize(self, self._inner.stop).atexit = False
+
+    def submit(self, coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+        """Start a coroutine; the future ends with it.
+
+        Raises
+        ------
+        InputError
+            If the loop has been closed.
+        """
+        return self._inner.submit(coroutine)
+
+    def at_close(self, farewell: Callable[[], Awaitable[object]]) -> None:
+        """Have something awaited on the loop before it closes, after all else has been cancelled.
+
+        `farewell` must not refer to this object, or it is never collected.
+        """
+        self._inner.farewells.append(farewell)
+
+    def close(self) -> None:
+        """Cancel what runs, and end the thread; closing again does nothing."""
+        self._inner.stop()
+        self._inner.join()
+
+
+class _Inner:
+    """What the thread works on; it does not know the `LoopThread`, which can so be collected while it waits."""
+
+    def __init__(self, name: str) -> None:
+        self.farewells: list[Callable[[], Awaitable[object]]] = []
+        self._name = name
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
+        # Under the lock, so that every coroutine is known to the loop before it is told to stop.
+        with self._lock:
+            if self._closed:
+                coroutine.close()
+                message = "this model has been closed; make a new one"
+                raise InputError(message)
+            return asyncio.run_coroutine_threadsafe(coroutine, self._loop or self._start())
+
+    def stop(self) -> None:
+        with self._lock:
+            if not self._closed and self._loop is not None:
+                self._loop.call_soon_threadsafe(self._loop.stop)
+            self._closed = True
+
+    def join(self) -> None:
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _start(self) -> asyncio.AbstractEventLoop:
+        self._loop = loop = asyncio.new_event_loop()
+        self._thread = thread = threading.Thread(target=self._run, args=(loop,), name=self._name, daemon=True)
+        thread.start()
+        weakref.finalize(self, _end, loop, thread)
+        return loop
+
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            try:
+                loop.run_until_complete(self._leave())
+            finally:
+                asyncio.set_event_loop(None)
+                loop.close()
+
+    async def _leave(self) -> None:
+        running = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        for farewell in self.farewells:
+            await farewell()
+        loop = asyncio.get_running_loop()
+        await loop.shutdown_asyncgens()
+        await loop.shutdown_default_executor()
+
+
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    """End a thread that still runs when the interpreter ends."""
+    if thread.is_alive() and thread is not threading.current_thread():
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(_PATIENCE)

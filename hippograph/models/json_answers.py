@@ -1,0 +1,217 @@
+"""Objects out of what language models write when they are asked for JSON: also out of prose, and with slips mended."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Final, TypeVar
+
+from json_repair import repair_json
+from pydantic import BaseModel, ValidationError
+
+__all__ = ["InvalidAnswerError", "clean", "read_answer", "without_thoughts"]
+
+_Schema = TypeVar("_Schema", bound=BaseModel)
+
+_FENCED: Final = re.compile(r"```[\w-]*[ \t]*\r?\n(.*?)```", re.DOTALL)
+_THOUGHTS: Final = re.compile(r"\A\s*<(think|thinking|thought)>.*?(?:</\1>|\Z)", re.DOTALL)
+# Templates that open the thoughts themselves leave only their end in the answer.
+_END_OF_THOUGHTS: Final = re.compile(r"\A.*</(?:think|thinking|thought)>", re.DOTALL)
+# An escape that makes half a character or a NUL, which neither databases nor encoders take.
+_BAD_ESCAPE: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
+# Mending is not linear, and no answer within a sensible budget of tokens is longer.
+_LONGEST_MENDED: Final = 100_000
+_TRIED: Final = 50
+_SHOWN_ERRORS: Final = 3
+_SHOWN: Final = 300
+
+
+class InvalidAnswerError(ValueError):
+    """An answer is not what the schema describes; the message can be shown to the model."""
+
+
+def clean(text: str) -> str:
+    r"""Return the text without NUL characters and halves of characters.
+
+    Examples
+    --------
+    >>> clean("a\0b"), clean("a\ud800b")
+    ('ab', 'a?b')
+    """
+    if not text.isascii():
+        text = text.encode("utf-8", "replace").decode("utf-8")
+    return text.replace("\0", "")
+
+
+def without_thoughts(text: str) -> str:
+    """Return what stands after the thoughts that a reasoning model writes down first.
+
+    Examples
+    --------
+    >>> without_thoughts("<think>Is it Oslo?</think>Oslo")
+    'Oslo'
+    >>> without_thoughts("Is it Oslo?</think>Oslo")
+    'Oslo'
+    """
+    if "think" not in text and "thought" not in text:
+        return text
+    rest = _THOUGHTS.sub("", text)
+    return _END_OF_THOUGHTS.sub("", rest) if rest == text else rest
+
+
+def read_answer(text: str, schema: type[_Schema]) -> _Schema:
+    """Read the object that an answer holds.
+
+    What is tried: the whole text; fenced blocks; JSON within prose, of which the longest that follows the schema is
+    taken; and then slips are mended (commas, quotes, comments, brackets left open after a whole item). Nothing is
+    mended that ends in the middle of an item: what is missing would be lost unnoticed.
+
+    Raises
+    ------
+    InvalidAnswerError
+        If nothing in it follows the schema.
+
+    Examples
+    --------
+    >>> class Names(BaseModel):
+    ...     names: list[str]
+    >>> read_answer('Here it is: {"names": ["Nansen",]} Anything else?', Names)
+    Names(names=['Nansen'])
+    >>> read_answer("Nobody that I know of.", Names)
+    Traceback (most recent call last):
+    hippograph.models.json_answers.InvalidAnswerError: there is no JSON in it
+    """
+    if not _BAD_ESCAPE.search(text):
+        # By far the most answers; pydantic reads and checks them at once.
+        try:
+            return _told(schema.model_validate_json(text))
+        except (ValidationError, InvalidAnswerError):
+            pass
+    first: InvalidAnswerError | None = None
+    for read in (_values, _mended):
+        for value in read(without_thoughts(text)):
+            try:
+                return _validated(value, schema)
+            except InvalidAnswerError as error:
+                first = first or error
+    raise first or InvalidAnswerError(_why_not(without_thoughts(text)))
+
+
+def _told(value: _Schema) -> _Schema:
+    # A schema of nothing but defaults would also accept an object that has no part of what was asked for.
+    if type(value).model_fields and not value.model_fields_set:
+        names = ", ".join(type(value).model_fields)
+        raise InvalidAnswerError(f"the JSON has none of the fields {names}")
+    return value
+
+
+def _validated(value: object, schema: type[_Schema]) -> _Schema:
+    try:
+        return _told(schema.model_validate(_cleaned(value)))
+    except ValidationError as error:
+        raise InvalidAnswerError(_short(error)) from None
+
+
+def _short(error: ValidationError) -> str:
+    parts = [
+        f"{'.'.join(map(str, each['loc'])) or 'the JSON'}: {each['msg']}"
+        for each in error.errors(include_url=False, include_context=False, include_input=False)[:_SHOWN_ERRORS]
+    ]
+    more = error.error_count() - len(parts)
+    text = "; ".join(parts) + (f"; and {more} more" if more > 0 else "")
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + " …"
+
+
+def _cleaned(value: object) -> object:
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [_cleaned(part) for part in value]
+    if isinstance(value, dict):
+        return {clean(key): _cleaned(part) for key, part in value.items()}
+    return value
+
+
+def _values(text: str) -> Iterator[object]:
+    """Yield JSON objects and arrays that stand in the text whole, likely ones first."""
+    for block in (text, *_FENCED.findall(text)):
+        value = _parsed(block)
+        # JSON within a JSON string is what models give that were asked for a string once.
+        value = _parsed(value) if isinstance(value, str) else value
+        if isinstance(value, dict | list):
+            yield value
+    yield from _within(text)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _within(text: str) -> Iterator[object]:
+    decoder = json.JSONDecoder()
+    found: list[tuple[int, object]] = []
+    at = _opening(text, 0)
+    for _ in range(_TRIED):
+        if at < 0:
+            break
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = at + 1
+        else:
+            found.append((end - at, value))
+        at = _opening(text, end)
+    # Sorting keeps the order of those that are equally long.
+    for _, value in sorted(found, key=lambda each: -each[0]):
+        yield value
+
+
+def _opening(text: str, start: int) -> int:
+    places = [place for place in (text.find("{", start), text.find("[", start)) if place >= 0]
+    return min(places, default=-1)
+
+
+def _mended(text: str) -> Iterator[object]:
+    """Yield what a fenced block, or the text, was meant to be."""
+    for block in (*_FENCED.findall(text), text):
+        opening, end = _span(block)
+        meant = block[opening:end]
+        # Without a quote it is prose in brackets; a mender makes strings even of that.
+        if not 0 < len(meant) <= _LONGEST_MENDED or '"' not in meant.replace("'", '"') or _is_cut(block):
+            continue
+        try:
+            value = repair_json(meant, return_objects=True, skip_json_loads=True)
+        except RecursionError:
+            continue
+        if isinstance(value, dict | list) and value:
+            yield value
+
+
+def _span(text: str) -> tuple[int, int]:
+    """From the first opening bracket to the last closing one; empty if there is none."""
+    opening = _opening(text, 0)
+    return (0, 0) if opening < 0 else (opening, max(text.rfind("}"), text.rfind("]")) + 1)
+
+
+def _is_cut(text: str) -> bool:
+    """Whether the JSON of a text ends in the middle of an item: brackets are open, and what follows is no bracket."""
+    opening, end = _span(text)
+    return opening < end and bool(text[end:].strip().strip("`")) and _depth(text[opening:end]) > 0
+
+
+def _depth(text: str) -> int:
+    outside_strings = _STRING.sub("", text)
+    return sum(outside_strings.count(mark) for mark in "{[") - sum(outside_strings.count(mark) for mark in "}]")
+
+
+def _why_not(text: str) -> str:
+    if not text.strip():
+        return "it is empty"
+    if _opening(text, 0) < 0:
+        return "there is no JSON in it"
+    return "the JSON ends in the middle" if _depth(text[_opening(text, 0) :]) > 0 else "it is not JSON"
