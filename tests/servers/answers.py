@@ -33,19 +33,35 @@ def tokens(text: str) -> int:
 
 
 def passage_of(said: Sequence[str]) -> str:
-    """Return what stands between delimiters in the last of the user's messages that has any; else the last message.
+    """Return the passage in the last of the user's messages that has one; else the last message.
+
+    A passage is the `text` of a JSON object, alone, under `passage` or in a list of `passages`; or what stands between
+    tags or in a fence.
 
     Examples
     --------
     >>> passage_of(["Read this: <passage>Oslo lies there.</passage>", "That was wrong. Again!"])
     'Oslo lies there.'
+    >>> passage_of(['{"title": "Oslo", "text": "It lies there."}', "That was wrong. Again!"])
+    'It lies there.'
     """
     for text in reversed(said):
+        if texts := _texts(text):
+            return "\n".join(texts)
         if found := _TAGGED.findall(text):
             return str(found[-1][1])
         if found := _FENCED.findall(text):
             return str(found[-1])
     return said[-1] if said else ""
+
+
+def _texts(message: str) -> list[str]:
+    try:
+        told, _ = json.JSONDecoder().raw_decode(message, max(message.find("{"), 0))
+    except json.JSONDecodeError:
+        return []
+    parts = told.get("passages", [told.get("passage", told)]) if isinstance(told, dict) else []
+    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
 
 
 def found_in(passage: str) -> tuple[list[str], list[list[str]]]:

@@ -53,17 +53,20 @@ class Server:
             return self._control(request)
         if refused := self._locked(request):
             return self._simple(401, refused)
+        if request.path == "/v1/models" or is_batch_path(request.path):
+            return self._other(request)
+        if request.path not in {"/v1/chat/completions", "/v1/embeddings"}:
+            return self._simple(404, mistake(f"There is no {request.path}"))
         try:
-            if request.path == "/v1/chat/completions":
-                return self._chat(json.loads(request.body))
-            if request.path == "/v1/embeddings":
-                done = self._speaker.embeddings(json.loads(request.body))
-                return self._reply(done, json.dumps(done.value).encode())
-            if request.path == "/v1/models" or is_batch_path(request.path):
-                return self._other(request)
-        except (ValueError, TypeError, KeyError, AttributeError) as error:
-            return self._simple(400, mistake(f"{type(error).__name__}: {error}"))
-        return self._simple(404, mistake(f"There is no {request.path}"))
+            body = json.loads(request.body)
+        except ValueError as error:
+            return self._simple(400, mistake(f"The body is no JSON: {error}"))
+        if not isinstance(body, dict):
+            return self._simple(400, mistake("The body is no JSON object"))
+        if request.path == "/v1/chat/completions":
+            return self._chat(body)
+        done = self._speaker.embeddings(body)
+        return self._reply(done, json.dumps(done.value).encode())
 
     def _control(self, request: Request) -> Reply:
         if request.method == "POST":
