@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 
 from hippograph.errors import DamagedIndexError, IndexDirectoryError
 
-__all__ = ["FileState", "ReadingConnection", "connect_for_reading", "connect_for_writing", "file_state"]
+__all__ = ["CATALOG", "FileKind", "FileState", "ReadingConnection", "connect_for_reading", "connect_for_writing"]
+__all__ += ["file_state"]
 __all__ += ["READING_ERRORS", "is_damage", "log_of", "remedy", "translated"]
 
 # How long a writer waits for another process's transaction, seconds.
@@ -50,10 +51,26 @@ class ReadingConnection(NamedTuple):
     frozen: FileState | None
 
 
-def connect_for_writing(path: Path, *, create: bool) -> sqlite3.Connection:
-    """Connect to write, in write-ahead mode."""
-    connection = _connect(path, "mode=rwc" if create else "mode=rw")
-    with _closed_on_failure(connection), translated(path):
+class FileKind(NamedTuple):
+    """What a file is to its users, for messages about it.
+
+    Parameters
+    ----------
+    name
+        What it is called.
+    remedy
+        Says what to do about a damaged one.
+    """
+
+    name: str
+    remedy: Callable[[Path], str]
+
+
+def connect_for_writing(path: Path, *, create: bool, kind: FileKind | None = None) -> sqlite3.Connection:
+    """Connect to write, in write-ahead mode; `kind` is what the file is, a catalog if None."""
+    kind = kind or CATALOG
+    connection = _connect(path, "mode=rwc" if create else "mode=rw", kind)
+    with _closed_on_failure(connection), translated(path, kind):
         connection.execute("PRAGMA journal_mode = WAL")
         # In write-ahead mode a power cut then loses at most the last commits and never breaks the file. What is
         # lost is done again, for what is left to do is a question asked of this same file.
@@ -62,8 +79,8 @@ def connect_for_writing(path: Path, *, create: bool) -> sqlite3.Connection:
     return connection
 
 
-def connect_for_reading(path: Path) -> ReadingConnection:
-    """Connect to read, also where nothing may be written.
+def connect_for_reading(path: Path, *, kind: FileKind | None = None) -> ReadingConnection:
+    """Connect to read, also where nothing may be written; `kind` is what the file is, a catalog if None.
 
     SQLite reads a file in write-ahead mode with the help of two files beside it. Where they cannot be made and there
     is no log to be read, the file is read without them and without locks, as if it never changed. What others write
@@ -79,15 +96,15 @@ def connect_for_reading(path: Path) -> ReadingConnection:
     """
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         # Not `mode=ro`, which would leave the two files behind for others to stumble over.
-        return ReadingConnection(_reading(path, "mode=rw"), None)
+        return ReadingConnection(_reading(path, "mode=rw", kind or CATALOG), None)
     frozen = file_state(path)
     if log_of(path).exists():
         try:
-            return ReadingConnection(_reading(path, "mode=ro"), None)
+            return ReadingConnection(_reading(path, "mode=ro", kind or CATALOG), None)
         except IndexDirectoryError:
             if frozen[-1]:
                 raise
-    return ReadingConnection(_reading(path, "mode=ro&immutable=1"), frozen)
+    return ReadingConnection(_reading(path, "mode=ro&immutable=1", kind or CATALOG), frozen)
 
 
 def file_state(path: Path) -> FileState:
@@ -107,18 +124,19 @@ def log_of(path: Path) -> Path:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into those of hippograph, with the file and the remedy."""
+def translated(path: Path, kind: FileKind | None = None) -> Iterator[None]:
+    """Turn SQLite's errors into those of hippograph, with the file (a catalog, if `kind` is None) and the remedy."""
+    kind = kind or CATALOG
     try:
         yield
     except sqlite3.IntegrityError as error:
-        message = f"the catalog {path} contradicts itself ({error}); {remedy(path)}"
+        message = f"the {kind.name} {path} contradicts itself ({error}); {kind.remedy(path)}"
         raise DamagedIndexError(message) from error
     except READING_ERRORS as error:
         if not is_damage(error):
-            message = f"the catalog {path}: {_CIRCUMSTANCES[_kind(error)]} ({error})"
+            message = f"the {kind.name} {path}: {_CIRCUMSTANCES[_kind(error)]} ({error})"
             raise IndexDirectoryError(message) from error
-        message = f"the catalog {path} cannot be read ({error}); {remedy(path)}"
+        message = f"the {kind.name} {path} cannot be read ({error}); {kind.remedy(path)}"
         raise DamagedIndexError(message) from error
 
 
@@ -133,6 +151,9 @@ def remedy(path: Path) -> str:
         f"run: hippograph doctor --repair --index {path.parent}; "
         f"what that cannot mend, restore from a copy, or delete {path.parent} and index again"
     )
+
+
+CATALOG: Final = FileKind("catalog", remedy)
 
 
 @contextmanager
@@ -150,16 +171,16 @@ def _kind(error: Exception) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
-def _reading(path: Path, mode: str) -> sqlite3.Connection:
-    connection = _connect(path, mode)
-    with _closed_on_failure(connection), translated(path):
+def _reading(path: Path, mode: str, kind: FileKind) -> sqlite3.Connection:
+    connection = _connect(path, mode, kind)
+    with _closed_on_failure(connection), translated(path, kind):
         connection.execute("PRAGMA query_only = ON")
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall()
     return connection
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    with translated(path):
+def _connect(path: Path, mode: str, kind: FileKind) -> sqlite3.Connection:
+    with translated(path, kind):
         connection = sqlite3.connect(
             f"{path.absolute().as_uri()}?{mode}",
             uri=True,
