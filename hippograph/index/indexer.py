@@ -7,7 +7,7 @@ repeated. What is published is the current snapshot revised by what has changed 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from time import monotonic, perf_counter
@@ -223,7 +223,7 @@ class Indexer:
         if not total:
             return
         tally.tell("extract", 0, total)
-        results = zip(pending, self._extractions(pending), strict=True)
+        results = self._extractions(pending)
         while done < total:
             started, stop = perf_counter(), monotonic() + _SECONDS_PER_COMMIT
             finished: list[tuple[Passage, Extraction]] = []
@@ -243,19 +243,27 @@ class Indexer:
             done += len(finished)
             tally.tell("extract", done, total)
 
-    def _extractions(self, pending: Sequence[Passage]) -> Iterator[Extraction]:
-        """Yield an extraction per passage, and complain of an extractor that gives more or fewer."""
-        given = 0
-        for extraction in self.extractor.extract(pending):
-            given += 1
-            if given > len(pending):
-                break
-            yield extraction
-        if given != len(pending):
-            more = "more" if given > len(pending) else f"{given}"
+    def _extractions(self, pending: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+        """Yield passages with their extractions, and complain of an extractor that does not give one for each."""
+        waiting: dict[str, Passage] = {}
+
+        def handed_out() -> Iterator[Passage]:
+            for passage in pending:
+                waiting[passage.id] = passage
+                yield passage
+
+        for given, extraction in self.extractor.extract(handed_out()):
+            passage = waiting.pop(given.id, None)
+            if passage is None:
+                raise ModelError(
+                    f"the extractor {self.extractor.fingerprint!r} gave an extraction of passage {given.id!r}, which "
+                    "it was not asked for, or gave before; make it give one for each passage"
+                )
+            yield passage, extraction
+        if waiting:
             raise ModelError(
-                f"the extractor {self.extractor.fingerprint!r} gave {more} extractions for {len(pending)} passages; "
-                "make it give one for each"
+                f"the extractor {self.extractor.fingerprint!r} gave no extraction of passage {next(iter(waiting))!r} "
+                f"and {len(waiting) - 1} others; make it give one for each passage"
             )
 
     def _bring_up_to_date(self, session: Session, tally: Tally) -> tuple[int, bool]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hippograph.types import Extraction, Passage
@@ -16,8 +16,9 @@ class NoExtractor:
 
     Examples
     --------
-    >>> [found.status for found in NoExtractor().extract([Passage(id="1", document="1", text="Oslo")])]
-    ['empty']
+    >>> [(_, found)] = NoExtractor().extract([Passage(id="1", document="1", text="Oslo")])
+    >>> found.status
+    'empty'
     """
 
     @property
@@ -25,7 +26,7 @@ class NoExtractor:
         """Name the extractor."""
         return "none"
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
-        """Yield an empty extraction per passage."""
-        for _ in passages:
-            yield Extraction(status="empty")
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+        """Yield each passage with an empty extraction."""
+        for passage in passages:
+            yield passage, Extraction(status="empty")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -308,10 +308,11 @@ class _Absent:
             "index with that embedder: --embedder"
         )
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+        ids = [passage.id for passage in passages]
         raise IndexMismatchError(
-            f"{len(passages)} passages were not read by {self.fingerprint!r}; repair the index with that extractor: "
-            "--extractor"
+            f"{len(ids)} passages were not read by {self.fingerprint!r}, among them {ids[:1]}; repair the index with "
+            "that extractor: --extractor"
         )
 
 

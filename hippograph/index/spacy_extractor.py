@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -53,7 +55,7 @@ class SpacyExtractor:
     --------
     >>> extractor = SpacyExtractor()
     >>> passage = Passage(id="1", document="1", title="Marie Curie", text="She was born in Warsaw.")
-    >>> [extraction] = extractor.extract([passage])
+    >>> [(_, extraction)] = extractor.extract([passage])
     >>> extraction.entities, extraction.triples
     (('Marie Curie', 'Warsaw'), (Triple(subject='Marie Curie', relation='born in', object='Warsaw'),))
     """
@@ -84,10 +86,12 @@ class SpacyExtractor:
         files = find_pipeline(self.pipeline)
         return f"spacy:{RULES_VERSION}:{files.name}:{files.version}:{'dates' if self.dates else 'no-dates'}"
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
-        """Yield one extraction per passage, in order.
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+        """Yield each passage with its extraction, in order.
 
-        A passage that the pipeline fails on has the status `failed` and the reason; the others go on.
+        Passages are drawn as they can be parsed: a batch at a time in this process, else two for every process; before
+        that, as many as tell whether processes are worth their start. A passage that the pipeline fails on has the
+        status `failed` and the reason; the others go on.
 
         Raises
         ------
@@ -98,19 +102,38 @@ class SpacyExtractor:
         """
         if packaged_folder("spacy") is None:
             raise MissingExtraError(package="spacy", extra="local")
-        titled = [(passage.title, passage.text) for passage in passages]
-        batches = [titled[start : start + self.batch_size] for start in range(0, len(titled), self.batch_size)]
-        size = min(self.processes or usable_cpus(), len(batches))
-        if size <= 1 or len(passages) < _FEW:
-            for batch in batches:
-                with self._lock:
-                    found = read_batch(self._loaded, batch, dates=self.dates)
-                yield from found
+        drawn, size = iter(passages), self.processes or usable_cpus()
+        first = list(islice(drawn, _FEW)) if size > 1 else []
+        batches = _batches(chain(first, drawn), self.batch_size)
+        if size > 1 and len(first) >= _FEW:
+            yield from self._in_processes(batches, size)
             return
+        for batch in batches:
+            with self._lock:
+                found = read_batch(self._loaded, _titled(batch), dates=self.dates)
+            yield from zip(batch, found, strict=True)
+
+    def _in_processes(self, batches: Iterable[Sequence[Passage]], size: int) -> Iterator[tuple[Passage, Extraction]]:
         setup = {"pipeline": None if self.pipeline is None else str(self.pipeline), "dates": self.dates}
-        for found in read_in_processes(batches, size=size, setup=setup):
-            yield from found
+        under_way: deque[Sequence[Passage]] = deque()
+
+        def titled() -> Iterator[Sequence[tuple[str, str]]]:
+            for batch in batches:
+                under_way.append(batch)
+                yield _titled(batch)
+
+        for found in read_in_processes(titled(), size=size, setup=setup):
+            yield from zip(under_way.popleft(), found, strict=True)
 
     @cached_property
     def _loaded(self) -> Language:
         return load_pipeline(find_pipeline(self.pipeline))
+
+
+def _batches(passages: Iterator[Passage], size: int) -> Iterator[Sequence[Passage]]:
+    while batch := list(islice(passages, size)):
+        yield batch
+
+
+def _titled(batch: Sequence[Passage]) -> list[tuple[str, str]]:
+    return [(passage.title, passage.text) for passage in batch]

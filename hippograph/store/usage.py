@@ -63,7 +63,7 @@ class UsageLedger:
         if stamp_of(*values) != stamp:
             raise altered(f"the usage of {values[1]!r}", self._database.path)
         _, _, calls, items, tokens, seconds = values
-        return Usage(calls=calls, items=items, tokens=tokens, seconds=seconds)
+        return Usage(calls=calls, items=items, input_tokens=tokens, seconds=seconds)
 
 
 _COLUMNS: Final = "stage, model, calls, items, tokens, seconds, stamp"

@@ -12,7 +12,7 @@ import numpy as np
 
 from hippograph.errors import InputError
 from hippograph.protocols import Embedder, Extractor, Retriever
-from hippograph.types import Passage
+from hippograph.types import Extraction, Passage
 
 __all__ = ["check_embedder", "check_extractor", "check_retriever"]
 
@@ -91,14 +91,14 @@ def check_extractor(extractor: Extractor) -> None:
         Passage(id=str(number), document=str(number), title=title, text=text)
         for number, (title, text) in enumerate(zip(("Marie Curie", "", "Москва", "C++"), _TEXTS * 2, strict=False))
     ] + [Passage(id=f"u{number}", document=f"u{number}", text=text) for number, text in enumerate(_TEXTS)]
-    found = list(extractor.extract(passages))
-    _require(len(found) == len(passages), f"{len(passages)} passages gave {len(found)} extractions")
+    found = _extractions(extractor, passages)
     _require(not list(extractor.extract([])), "no passages gave extractions")
-    _require(found == list(extractor.extract(passages)), "a second call gives other extractions")
-    _require(found[::-1] == list(extractor.extract(passages[::-1])), "the extractions do not follow the passages")
-    for passage, extraction in zip(passages, found, strict=True):
-        alone = list(extractor.extract([passage]))
-        _require(alone == [extraction], f"the extraction of passage {passage.id!r} depends on its neighbours")
+    _require(found == _extractions(extractor, passages), "a second call gives other extractions")
+    _require(found == _extractions(extractor, passages[::-1]), "the extractions do not follow the passages")
+    for passage in passages:
+        extraction = found[passage.id]
+        alone = _extractions(extractor, [passage])[passage.id]
+        _require(alone == extraction, f"the extraction of passage {passage.id!r} depends on its neighbours")
         something = bool(extraction.entities or extraction.triples)
         _require(
             something == (extraction.status == "done"), f"passage {passage.id!r} is {extraction.status}: {extraction}"
@@ -109,6 +109,17 @@ def check_extractor(extractor: Extractor) -> None:
         )
         phrases = [*extraction.entities, *(phrase for triple in extraction.triples for phrase in triple)]
         _require(all(phrase.strip() for phrase in phrases), f"passage {passage.id!r} has a blank phrase")
+
+
+def _extractions(extractor: Extractor, passages: Sequence[Passage]) -> dict[str, Extraction]:
+    """Return what an extractor, which may take any order, finds in passages that are handed out one by one."""
+    found = {}
+    for passage, extraction in extractor.extract(iter(passages)):
+        _require(passage in passages, f"it gave an extraction of {passage.id!r}, which it was not given")
+        _require(passage.id not in found, f"it gave two extractions of {passage.id!r}")
+        found[passage.id] = extraction
+    _require(len(found) == len(passages), f"{len(passages)} passages gave {len(found)} extractions")
+    return found
 
 
 def check_retriever(retriever: Retriever, *, queries: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -77,7 +77,7 @@ class CapitalsExtractor:
     Examples
     --------
     >>> passage = Passage(id="1", document="1", text="Fridtjof Nansen sailed the Fram.")
-    >>> [found] = CapitalsExtractor().extract([passage])
+    >>> [(_, found)] = CapitalsExtractor().extract([passage])
     >>> found.entities, tuple(found.triples[0])
     (('Fridtjof Nansen', 'Fram'), ('Fridtjof Nansen', 'sailed the', 'Fram'))
     """
@@ -87,8 +87,8 @@ class CapitalsExtractor:
         """Names the double."""
         return "capitals:1"
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
-        """Yield an extraction per passage."""
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+        """Yield each passage with its extraction, in order."""
         for passage in passages:
             names = list(re.finditer(r"[A-Z]\w*(?: [A-Z]\w*)*", passage.text))
             between = [
@@ -97,4 +97,4 @@ class CapitalsExtractor:
             ]
             triples = tuple(triple for triple in between if triple.relation and "." not in triple.relation)
             entities = tuple(name.group() for name in names)
-            yield Extraction(status="done" if entities else "empty", entities=entities, triples=triples)
+            yield passage, Extraction(status="done" if entities else "empty", entities=entities, triples=triples)

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -194,7 +194,7 @@ class _Extractor:
     models: Models
     fingerprint: str = CapitalsExtractor().fingerprint
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
         for passage in passages:
             self.models.take(self.models.asked, passage.headed_text)
             _clock.ahead += _SECONDS_PER_PASSAGE

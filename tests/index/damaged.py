@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ class ForbiddenExtractor:
 
     fingerprint: str = CapitalsExtractor().fingerprint
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
         raise AssertionError(f"asked to extract from {[passage.id for passage in passages]}")
 
 

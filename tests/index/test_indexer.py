@@ -1,6 +1,6 @@
 """What an index run does and leaves undone: resuming, changing, failing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,13 +31,13 @@ class CountingExtractor:
     def fingerprint(self) -> str:
         return CapitalsExtractor().fingerprint
 
-    def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
+    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
         for passage in passages:
             if passage.id in self.breaks:
                 raise RuntimeError("the power is gone")
             self.read.append(passage.id)
             if passage.id in self.fails:
-                yield Extraction(status="failed", error="no answer")
+                yield passage, Extraction(status="failed", error="no answer")
             else:
                 yield from CapitalsExtractor().extract([passage])
 
@@ -287,16 +287,37 @@ def test_another_extractor_is_refused_with_the_remedy(bench):
         hippograph.index([])
 
 
-@pytest.mark.parametrize(("extra", "given"), [(-1, "5"), (1, "more")])
-def test_an_extractor_that_gives_too_few_or_too_many_is_told_so(bench, extra, given):
+STRANGER = Passage(id="stranger", document="stranger", text="Oslo.")
+
+
+@pytest.mark.parametrize(
+    ("answers", "complaint"),
+    [
+        (lambda passages: passages[:4], "no extraction of passage 'nansen' and 1 others"),
+        (lambda passages: [*passages, passages[0]], "of passage 'archer', which it was not asked for, or gave before"),
+        (lambda passages: [*passages[:2], STRANGER], "of passage 'stranger', which it was not asked for"),
+    ],
+)
+def test_an_extractor_that_does_not_give_one_for_each_is_told_so(bench, answers, complaint):
     class Miscounting(CountingExtractor):
-        def extract(self, passages: Sequence[Passage]) -> Iterator[Extraction]:
-            for _ in range(len(passages) + extra):
-                yield Extraction(status="empty")
+        def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+            yield from ((passage, Extraction(status="empty")) for passage in answers(list(passages)))
 
     bench.extractor = Miscounting()
-    with pytest.raises(ModelError, match=f"{given} extractions for 6 passages"):
+    with pytest.raises(ModelError, match=complaint):
         bench.run(small_passages())
+
+
+def test_extractions_may_come_in_any_order(bench, tmp_path):
+    class Backwards(CountingExtractor):
+        def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
+            yield from list(super().extract(passages))[::-1]
+
+    bench.run(small_passages())
+    other = Bench(tmp_path / "other.hippo")
+    other.extractor = Backwards()
+    other.run(small_passages())
+    assert bench.digest() == other.digest()
 
 
 def test_a_source_that_does_not_exist_makes_no_index(bench):

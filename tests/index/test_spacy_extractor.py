@@ -2,6 +2,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -39,8 +40,10 @@ def test_keeps_the_contract(extractor):
 
 def test_statuses(extractor):
     found = list(extractor.extract(PASSAGES[:2]))
-    assert [extraction.status for extraction in found] == ["done", "empty"]
-    assert ("Marie Curie", "did not leave", "Paris") in found[0].triples
+    assert [(passage, extraction.status) for passage, extraction in found] == list(
+        zip(PASSAGES[:2], ["done", "empty"], strict=True)
+    )
+    assert ("Marie Curie", "did not leave", "Paris") in found[0][1].triples
 
 
 def test_workers_give_what_this_process_gives(extractor, monkeypatch):
@@ -53,12 +56,30 @@ def test_workers_give_what_this_process_gives(extractor, monkeypatch):
 
 def test_it_streams(extractor):
     found = extractor.extract(PASSAGES)
-    assert next(found).status == "done"
+    assert next(found)[1].status == "done"
     found.close()
 
 
+@pytest.mark.usefixtures("fake_worker")
+def test_it_draws_no_more_passages_than_it_works_on(monkeypatch):
+    monkeypatch.setattr(spacy_extractor, "_FEW", 3)
+    drawn: list[str] = []
+
+    def passages() -> Iterator[Passage]:
+        for passage in PASSAGES:
+            drawn.append(passage.id)
+            yield passage
+
+    for processes, most in ((1, 2), (2, 8)):
+        drawn.clear()
+        found = SpacyExtractor(processes=processes, batch_size=2).extract(passages())
+        next(found)
+        assert len(drawn) <= most
+        del found
+
+
 def test_threads_may_share_it(extractor):
-    results: list[list[Extraction]] = []
+    results: list[list[tuple[Passage, Extraction]]] = []
     threads = [threading.Thread(target=lambda: results.append(list(extractor.extract(PASSAGES)))) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -73,7 +94,7 @@ def test_a_passage_the_pipeline_fails_on_is_recorded_and_the_others_go_on():
     extractor = SpacyExtractor()
     extractor.__dict__["_loaded"] = pipeline
     passages = [PASSAGES[0], Passage(id="long", document="long", text="long " * 100), PASSAGES[0]]
-    first, failed, last = extractor.extract(passages)
+    first, failed, last = (extraction for _, extraction in extractor.extract(passages))
     assert failed.status == "failed"
     assert "E088" in failed.error
     assert first == last
@@ -160,7 +181,7 @@ def test_a_plain_script_may_use_processes(tmp_path):
         f"spacy_extractor._FEW, spacy_processes._PROGRAM = 0, {FAKE!r}\n"
         "passages = [Passage(id=str(n), document='d', text=str(n)) for n in range(4)]\n"
         "found = spacy_extractor.SpacyExtractor(processes=2, batch_size=1).extract(passages)\n"
-        "print([extraction.entities for extraction in found])\n"
+        "print([extraction.entities for _, extraction in found])\n"
     )
     environment = {"HOME": "/nonexistent", "PATH": os.environ["PATH"], "PYTHONWARNINGS": "error"}
     command = [sys.executable, str(script)]

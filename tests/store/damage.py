@@ -50,7 +50,7 @@ def fill(catalog: Catalog, n: int = 24) -> None:
         catalog.vectors.save(name, "passage", LONG, unit_rows(len(LONG), dimension))
     for number in range(3):
         catalog.sources.record(f"../folder {number}", f"folder {number}")
-        catalog.usage.add("extract", f"model {number}", Usage(calls=1, items=2, tokens=3, seconds=0.75))
+        catalog.usage.add("extract", f"model {number}", Usage(calls=1, items=2, input_tokens=3, seconds=0.75))
 
 
 def say(catalog: Catalog) -> Values:

@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 def test_what_is_written_is_there_after_opening_again(path: Path) -> None:
     with Catalog.open(path, create=True) as catalog:
         catalog.documents.replace(*document("oslo", "A capital."))
-        catalog.usage.add("extract", "model", Usage(calls=1, items=2, tokens=3, seconds=0.5))
+        catalog.usage.add("extract", "model", Usage(calls=1, items=2, input_tokens=3, seconds=0.5))
         catalog.checkpoint()
     with Catalog.open(path, write=True) as catalog:
         assert catalog.documents.counts() == (1, 1)
@@ -46,7 +46,7 @@ def test_what_is_written_is_there_after_opening_again(path: Path) -> None:
         catalog.usage.add("embed", "model", Usage(items=7))
         assert catalog.usage.totals() == {
             ("embed", "model"): Usage(items=7),
-            ("extract", "model"): Usage(calls=11, items=2, tokens=3, seconds=1.5),
+            ("extract", "model"): Usage(calls=11, items=2, input_tokens=3, seconds=1.5),
         }
     assert [entry.name for entry in path.parent.iterdir()] == ["catalog.sqlite"]
 

@@ -19,7 +19,7 @@ from tests.index.builds import built
 
 
 def snapshot_of(passages: list[Passage]) -> Snapshot:
-    return built(list(zip(passages, CapitalsExtractor().extract(passages), strict=True)))
+    return built(list(CapitalsExtractor().extract(passages)))
 
 
 @pytest.fixture(scope="module")

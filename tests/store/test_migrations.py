@@ -188,7 +188,7 @@ def check_migrated(path: Path) -> None:
         fresh.vectors.save("embedder", "passage", TEXTS, unit_rows(len(TEXTS)))
         loaded = catalog.vectors.load("embedder", "passage", TEXTS)
         assert np.array_equal(loaded, fresh.vectors.load("embedder", "passage", TEXTS))
-        usage = Usage(calls=1, items=2, tokens=3, seconds=0.25)
+        usage = Usage(calls=1, items=2, input_tokens=3, seconds=0.25)
         assert catalog.usage.totals() == {("extract", "extractor:one"): usage}
     with closing(sqlite3.connect(path)) as connection:
         assert schema_of(connection) == expected_schema()
