@@ -128,12 +128,12 @@ class ExtractionSettings(Table):
     ----------
     calls
         1: entities and triples together; 2: entities first, then triples, as the HippoRAG papers do.
-    window_tokens
+    window
         Longest piece of a passage that is read at a time, in estimated tokens; None leaves it to the extractor.
     """
 
     calls: int = Field(default=1, ge=1, le=2)
-    window_tokens: int | None = Field(default=None, ge=1)
+    window: int | None = Field(default=None, ge=1)
 
 
 class BudgetSettings(Table):
