@@ -12,6 +12,7 @@ from pydantic import Field, PrivateAttr, SecretStr, ValidationError, field_valid
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from hippograph.config.sources import (
+    MASK,
     PREFIX,
     Setting,
     config_file,
@@ -20,14 +21,12 @@ from hippograph.config.sources import (
     from_file,
     from_openai,
     nested,
+    without_secrets,
 )
 from hippograph.config.tables import BudgetSettings, EmbeddingSettings, ExtractionSettings, LLMSettings, Table
 from hippograph.errors import InputError
 
-__all__ = ["MASK", "Settings"]
-
-MASK: Final = "********"
-"""What is shown of a secret."""
+__all__ = ["Settings"]
 
 _REPLAY: Final = "replay:"
 _SECRETIVE: Final = re.compile(r"api_?key|secret|password|authorization|credential|(^|_)token$", re.IGNORECASE)
@@ -163,6 +162,8 @@ def _shown(name: str, value: object) -> object:
     """Write a value as JSON has it, and no secret."""
     if isinstance(value, SecretStr) or (_SECRETIVE.search(name) and isinstance(value, str)):
         return MASK
+    if name == "base_url" and isinstance(value, str):
+        return without_secrets(value)
     if isinstance(value, Mapping):
         return {key: _shown(str(key), inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -22,6 +22,7 @@ from hippograph.errors import InputError
 
 __all__ = [
     "CONFIG_FILE",
+    "MASK",
     "PREFIX",
     "Setting",
     "config_file",
@@ -31,10 +32,14 @@ __all__ = [
     "from_openai",
     "nested",
     "variable_of",
+    "without_secrets",
 ]
 
 CONFIG_FILE: Final = "hippograph.toml"
 """The file that is read where it lies in the working directory and no other is named."""
+
+MASK: Final = "********"
+"""What is shown of a secret."""
 
 PREFIX: Final = "HIPPOGRAPH_"
 """What the names of hippograph's variables begin with."""
@@ -42,7 +47,7 @@ PREFIX: Final = "HIPPOGRAPH_"
 _CONFIG_VARIABLE: Final = "HIPPOGRAPH_CONFIG"
 _PATHS: Final = ("index", "embedder", "prices")
 _REPLAY: Final = "replay:"
-_PASSWORD: Final = re.compile(r"//[^/@]*@")
+_SECRET_IN_URL: Final = re.compile(r"(?<=//)[^/@]*(?=@)|(?<==)[^&]*(?=&|$)")
 
 
 class Setting(NamedTuple):
@@ -193,9 +198,22 @@ def explain(where: Sequence[object], complaint: str, found: Mapping[str, Setting
         return f"{key}: {complaint}"
     kind, _, place = setting.origin.partition(" ")
     teller = {"argument": f"the argument {key}", "environment": place}.get(kind, f"{place}: {key}")
-    value = " is no key" if key.endswith("api_key") else f" is {_PASSWORD.sub('//…@', repr(setting.value))}"
+    value = " is no key"
+    if not key.endswith("api_key"):
+        value = f" is {without_secrets(repr(setting.value)) if key.endswith('base_url') else repr(setting.value)}"
     said = complaint.removeprefix("Value error, ")
     return f"{teller}{value}; {said[:1].lower()}{said[1:]}".replace("; input should", "; it should")
+
+
+def without_secrets(address: str) -> str:
+    """Mask the name, the password and what a query holds in an address.
+
+    Examples
+    --------
+    >>> without_secrets("https://me:hunter2@host/v1?key=abc")
+    'https://********@host/v1?key=********'
+    """
+    return _SECRET_IN_URL.sub(MASK, address)
 
 
 def _beside(file: Path, key: str, value: object) -> object:

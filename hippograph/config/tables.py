@@ -25,8 +25,6 @@ class Table(BaseModel):
             parts = urlsplit(value)
             if parts.scheme not in ("http", "https") or not parts.hostname:
                 raise ValueError("write an address like http://localhost:8000/v1")
-            if parts.username is not None or parts.password is not None:
-                raise ValueError("it holds a name or a password; put the key into api_key")
         return value
 
 
@@ -62,7 +60,8 @@ class LLMSettings(Table):
     """
 
     model: str | None = Field(default=None, min_length=1)
-    base_url: str | None = None
+    # May hold a name and a password.
+    base_url: str | None = Field(default=None, repr=False)
     api_key: SecretStr | None = None
     backend: Literal["openai", "openai-batch", "vllm"] = "openai"
     max_tokens: int = Field(default=2048, ge=1)
@@ -105,7 +104,8 @@ class EmbeddingSettings(Table):
 
     backend: Literal["onnx", "sentence-transformers", "openai"] = "onnx"
     model: str | None = Field(default=None, min_length=1)
-    base_url: str | None = None
+    # May hold a name and a password.
+    base_url: str | None = Field(default=None, repr=False)
     api_key: SecretStr | None = None
     device: str | None = Field(default=None, min_length=1)
     dtype: str | None = Field(default=None, min_length=1)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
-from hippograph.config.settings import MASK, Settings
-from hippograph.config.sources import variable_of
+from hippograph.config.settings import Settings
+from hippograph.config.sources import MASK, variable_of
 from hippograph.errors import InputError
 
 SECRET = "sk-very-secret-0123456789"
@@ -140,11 +140,19 @@ def test_a_file_that_cannot_be_read(tmp_path):
     assert "not UTF-8" in complaint(file=tmp_path / "latin1.toml")
 
 
-@pytest.mark.parametrize("address", ["localhost:8000", "ftp://host/v1", "http://", "http://name:pass@host/v1"])
+@pytest.mark.parametrize("address", ["localhost:8000", "ftp://host/v1", "http://", "ftp://name:pass@host/v1?key=pass@"])
 def test_an_address_is_checked(address):
     line = complaint(environment={"HIPPOGRAPH_LLM_BASE_URL": address})
     assert "HIPPOGRAPH_LLM_BASE_URL" in line
-    assert "pass@" not in line
+    assert "pass" not in line
+
+
+def test_a_password_in_an_address_is_not_shown():
+    address = "https://me:hunter2@host/v1?key=hunter2&api-version=1"
+    settings = Settings.load(environment={"HIPPOGRAPH_LLM_BASE_URL": address})
+    assert settings.llm.base_url == address
+    assert "hunter2" not in repr(settings) + json.dumps(settings.account())
+    assert settings.account()["llm.base_url"].value == f"https://{MASK}@host/v1?key={MASK}&api-version={MASK}"
 
 
 def test_secrets_are_shown_nowhere(tmp_path):
