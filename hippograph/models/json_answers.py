@@ -20,6 +20,7 @@ _THOUGHTS: Final = re.compile(r"\A\s*<(think|thinking|thought)>.*?(?:</\1>|\Z)",
 _END_OF_THOUGHTS: Final = re.compile(r"\A.*</(?:think|thinking|thought)>", re.DOTALL)
 # An escape that makes half a character or a NUL, which neither databases nor encoders take.
 _BAD_ESCAPE: Final = re.compile(r"\\u(?:0000|[dD][89a-fA-F])")
+_MEANT_AS_JSON: Final = re.compile(r"[{\[]\s*[\"'{\[]")
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 # Mending is not linear, and no answer within a sensible budget of tokens is longer.
 _LONGEST_MENDED: Final = 100_000
@@ -162,6 +163,9 @@ def _within(text: str) -> Iterator[object]:
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
+            if _MEANT_AS_JSON.match(text, at):
+                # What is whole within it is a part of the answer, and not the answer.
+                break
             end = at + 1
         else:
             found.append((end - at, value))
