@@ -1,9 +1,9 @@
-# Both targets create what they need in a virtual environment of their own; nothing else is touched.
+# All targets create what they need in a virtual environment of their own; nothing else is touched.
 VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: test lint types layers tests demo format clean
+.PHONY: test lint types layers tests test-llm demo format clean
 
 test: lint types layers tests
 
@@ -19,6 +19,10 @@ layers: $(VENV)/.installed
 
 tests: $(VENV)/.installed
 	$(BIN)/python -m pytest -n auto --dist loadscope
+
+# A real language model of 135 million parameters, served in an environment of its own.
+test-llm: $(VENV)/.installed $(VENV)/llm/.installed
+	$(BIN)/python -m pytest -m llm tests/llm
 
 TOY := hippograph/testing/toy
 demo: $(VENV)/.installed
@@ -39,4 +43,9 @@ $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable '.[local,notebook,parquet,igraph]' --group dev
+	touch $@
+
+$(VENV)/llm/.installed: tests/llm/requirements.txt | $(VENV)/.installed
+	$(PYTHON) -m venv --without-pip $(VENV)/llm
+	$(BIN)/python -m pip --python $(VENV)/llm/bin/python install --quiet --no-deps --requirement $<
 	touch $@
