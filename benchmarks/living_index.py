@@ -157,7 +157,7 @@ def main() -> int:
             ran("index them again", lambda: index.index([*changed, *more]), whole)
             status = index.status()
         with opened("living") as index:
-            seconds, snapshot = timed(lambda: index.snapshot)
+            seconds, snapshot = timed(lambda: index.parts.snapshot)
             print(f"open: {1000 * seconds:.1f} ms; {snapshot.manifest.counts}; {status['bytes']:,} bytes")
             question = f"Who married {library.document(7).title}?"
             for name in ("default", "dense", "bm25"):

@@ -113,7 +113,7 @@ class Reading:
 
     def check(self, index: HippoGraph, expected: Expected) -> None:
         """Ask everything of an open index."""
-        generation = index.snapshot.generation
+        generation = index.parts.snapshot.generation
         if generation not in self.generations:
             self.generations.append(generation)
         for name in RETRIEVERS:
@@ -134,8 +134,8 @@ def _read(directory: Path, expected: Expected, *, name: str, keeps: bool, ready:
         reading.openings += not (keeps and reading.openings)
         reading.check(index, expected)
         ready.touch()
-        if keeps and not (directory / SNAPSHOTS / f"{index.snapshot.generation:08d}").is_dir():
-            reading.wrong.append(f"generation {index.snapshot.generation} was removed while it was open")
+        if keeps and not (directory / SNAPSHOTS / f"{index.parts.snapshot.generation:08d}").is_dir():
+            reading.wrong.append(f"generation {index.parts.snapshot.generation} was removed while it was open")
     index.close()
     return reading
 

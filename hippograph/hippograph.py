@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Final
 
-from hippograph.errors import IndexMismatchError, InputError, MissingExtraError, ModelError
+from hippograph.composition import Composition, extractor_named, remembering
+from hippograph.errors import InputError, MissingExtraError, ModelError
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
 from hippograph.index.intake import known_sources
+from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.loading import load
-from hippograph.index.parts import SnapshotParts
 from hippograph.index.removal import RemovalReport
 from hippograph.index.report import IndexReport, Progress
-from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.onnx_embedder import OnnxEmbedder
-from hippograph.protocols import Embedder, Extractor, Retriever
-from hippograph.retrieve.dense import DenseRetriever
-from hippograph.retrieve.hybrid import HybridRetriever
-from hippograph.retrieve.lexical import BM25Retriever
-from hippograph.retrieve.pagerank import PageRankRetriever
+from hippograph.protocols import Embedder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.snapshot import Snapshot, open_snapshot, suspecting_damage
+from hippograph.store.snapshot import open_snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
-from hippograph.types import Ranking, Usage
+from hippograph.types import Answer, Ranking, Usage
 
-__all__ = ["RETRIEVERS", "HippoGraph"]
+__all__ = ["HippoGraph"]
 
-RETRIEVERS: Final = ("default", "dense", "bm25", "hybrid")
-"""The retrievers that `HippoGraph.retriever` knows by name."""
+_OWN_SNAPSHOT: Final = (
+    "a retriever or reader made by hand has a snapshot of its own; give `parts.retriever` the filter instead"
+)
 
 
 class HippoGraph:
@@ -44,11 +42,21 @@ class HippoGraph:
     directory
         The index directory; created by the first `index`.
     extractor
-        Reads entities and triples out of passages; by default spaCy's small English pipeline.
+        Reads entities and triples out of passages: an extractor, or the name of one, `spacy`, `llm`, `none` or
+        `replay:` and a path. None for the default, spaCy's small English pipeline, which then does not take over an
+        index that another extractor has read.
     embedder
         Embeds passages and queries; by default bge-small on the CPU.
+    language_model
+        What readers, and the extractor `llm`, ask. What it has answered once is kept in the index directory and not
+        asked again.
     indexer
         Everything about how an index is built; overrides `extractor` and `embedder`.
+
+    Attributes
+    ----------
+    parts
+        What `retrieve` and `ask` work with: the published snapshot, and retrievers and readers by name.
 
     Examples
     --------
@@ -65,14 +73,18 @@ class HippoGraph:
         self,
         directory: str | Path,
         *,
-        extractor: Extractor | None = None,
+        extractor: Extractor | str | None = None,
         embedder: Embedder | None = None,
+        language_model: LanguageModel | None = None,
         indexer: Indexer | None = None,
     ) -> None:
         self.directory = Path(directory)
-        self.indexer = indexer or Indexer(extractor=extractor or SpacyExtractor(), embedder=embedder or OnnxEmbedder())
-        self._place = IndexDirectory(self.directory)
-        self._parts = SnapshotParts()
+        model = None if language_model is None else remembering(language_model, self.directory)
+        self._chosen = indexer is not None or extractor is not None
+        self.indexer = indexer or Indexer(
+            extractor=self._extractor(extractor or "spacy", model), embedder=embedder or OnnxEmbedder()
+        )
+        self.parts = Composition(place=IndexDirectory(self.directory), indexer=self.indexer, language_model=model)
 
     def index(
         self,
@@ -110,7 +122,7 @@ class HippoGraph:
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        with self._place.session(create=not reembed, wait=wait) as session:
+        with self.parts.place.session(create=not reembed, wait=wait) as session:
             return self.indexer.index(sources, session=session, progress=progress, reembed=reembed)
 
     def update(
@@ -137,7 +149,7 @@ class HippoGraph:
             As for `index`.
         """
         load(sources)
-        with self._place.session(wait=wait) as session:
+        with self.parts.place.session(wait=wait) as session:
             chosen = sources or known_sources(session)
             return self.indexer.index(chosen, session=session, progress=progress, exactly=True)
 
@@ -170,7 +182,7 @@ class HippoGraph:
             As for `index`.
         """
         chooses = parse_filter(filter) if isinstance(filter, str) else filter
-        with self._place.session(wait=wait) as session:
+        with self.parts.place.session(wait=wait) as session:
             return self.indexer.remove(session, ids, filter=chooses, source=source)
 
     def retrieve(
@@ -190,7 +202,7 @@ class HippoGraph:
         k
             How many hits at most.
         retriever
-            One of `RETRIEVERS`, or a retriever made by hand.
+            One of `hippograph.composition.RETRIEVERS`, or a retriever made by hand.
         filter
             Documents to look at, by their metadata (`hippograph.text.metadata_filter` tells the language). The answer
             is that of an index of these documents alone.
@@ -224,64 +236,57 @@ class HippoGraph:
             As for `retrieve`.
         """
         if isinstance(retriever, str):
-            made = self.retriever(retriever, filter=filter)
+            made = self.parts.retriever(retriever, filter=filter)
             with suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
                 return made.retrieve(queries, k=k)
         if filter is not None:
-            raise InputError("a retriever made by hand has a snapshot of its own; give `retriever` the filter instead")
+            raise InputError(_OWN_SNAPSHOT)
         return retriever.retrieve(queries, k=k)
 
-    def retriever(self, name: str = "default", *, filter: str | MetadataFilter | None = None) -> Retriever:
-        """Make a retriever over the published index, or over what an index of some documents alone would be.
-
-        The first use of a filter makes that index in memory, in time linear in the whole one; the last few are kept.
+    def ask(
+        self,
+        question: str,
+        *,
+        k: int = 5,
+        reader: str | Reader = "single",
+        retriever: str | Retriever = "default",
+        filter: str | MetadataFilter | None = None,
+    ) -> Answer:
+        """Answer a question from the passages of the index, with a language model.
 
         Parameters
         ----------
-        name
-            One of `RETRIEVERS`.
+        question
+            What to answer.
+        k
+            How many passages the model is shown.
+        reader
+            One of `hippograph.composition.READERS`, or a reader made by hand, which has a retriever of its own.
+        retriever
+            What finds the passages, as for `retrieve`.
         filter
             Documents to look at, as for `retrieve`.
 
         Raises
         ------
         InputError
-            If there is none of this name, or the filter cannot be read.
-        IndexMismatchError
-            If there is a filter, and the graph was made with other settings.
+            If the question is blank, there is no language model, or something is given that `retrieve` refuses.
+        ModelError
+            If something is wrong that concerns every question: a wrong key, no such model, no server. A model that
+            fails at this question is told by the answer.
+        NoIndexError, IndexMismatchError, DamagedIndexError
+            As for `retrieve`.
         """
-        if name not in RETRIEVERS:
-            raise InputError(f"there is no retriever {name!r}; choose one of {', '.join(RETRIEVERS)}")
-        snapshot, embedder = self._part(filter), self.indexer.embedder
-        if name == "default":
-            return PageRankRetriever(snapshot=snapshot, embedder=embedder)
-        dense = DenseRetriever(snapshot=snapshot, embedder=embedder)
-        if name == "dense":
-            return dense
-        lexical = BM25Retriever(snapshot=snapshot)
-        return lexical if name == "bm25" else HybridRetriever(retrievers=(dense, lexical))
-
-    @property
-    def snapshot(self) -> Snapshot:
-        """The published index: graph, vectors and passages.
-
-        Raises
-        ------
-        NoIndexError
-            If nothing was indexed here.
-        IndexMismatchError
-            If it was built with another embedder.
-        DamagedIndexError
-            If a file is missing, truncated or altered.
-        """
-        snapshot = self._place.snapshot()
-        built, given = snapshot.manifest.embedder, self.indexer.embedder.fingerprint
-        if built != given:
-            raise IndexMismatchError(
-                f"the index {self.directory} was built with the embedder {built!r}, not {given!r}; "
-                f"use that embedder, or replace its vectors with: hippograph reembed --index {self.directory}"
-            )
-        return snapshot
+        if isinstance(reader, str):
+            finds = self.parts.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
+            if filter is not None and finds is retriever:
+                raise InputError(_OWN_SNAPSHOT)
+            made = self.parts.reader(reader, retriever=finds, k=k)
+            with suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
+                return made.read(question)
+        if filter is not None:
+            raise InputError(_OWN_SNAPSHOT)
+        return reader.read(question)
 
     def status(self) -> dict[str, object]:
         """Say what the index holds, as JSON values; `docs/usage.md` explains each.
@@ -291,7 +296,7 @@ class HippoGraph:
         NoIndexError
             If nothing was indexed here.
         """
-        catalog = self._place.catalog()
+        catalog = self.parts.place.catalog()
         manifest = open_snapshot(self.directory).manifest
         documents, passages = catalog.documents.counts()
         return {
@@ -313,17 +318,14 @@ class HippoGraph:
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""
-        self._place.close()
-        self._parts.clear()
+        self.parts.close()
 
-    def _part(self, filter: str | MetadataFilter | None) -> Snapshot:
-        snapshot = self.snapshot
-        if filter is None:
-            return snapshot
-        chooses = parse_filter(filter) if isinstance(filter, str) else filter
-        self.indexer.check_settings(snapshot.manifest)
-        with suspecting_damage(self.directory):
-            return self._parts.of(snapshot, chooses, settings=self.indexer.settings)
+    def _extractor(self, extractor: Extractor | str, model: LanguageModel | None) -> Extractor:
+        if isinstance(extractor, str):
+            return extractor_named(extractor, model=model)
+        if isinstance(extractor, LLMExtractor):
+            return replace(extractor, model=remembering(extractor.model, self.directory))
+        return extractor
 
     def __enter__(self) -> HippoGraph:
         return self

@@ -32,7 +32,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HippoGraph]:
 @pytest.fixture(scope="module")
 def measured(toy: HippoGraph) -> dict[str, Evaluation]:
     questions = load_questions(toy_questions_path())
-    return {name: evaluate(toy.retriever(name), questions) for name in ("default", "dense", "bm25", "hybrid")}
+    return {name: evaluate(toy.parts.retriever(name), questions) for name in ("default", "dense", "bm25", "hybrid")}
 
 
 def test_the_graph_finds_what_vectors_and_words_do_not(measured):
@@ -59,11 +59,11 @@ def test_the_golden_ranking(toy):
 @pytest.mark.parametrize("name", ["default", "dense", "bm25", "hybrid"])
 def test_the_contract_with_the_real_models(toy, name):
     queries = [question.text for question in load_questions(toy_questions_path()).questions[:3]]
-    check_retriever(toy.retriever(name), queries=queries)
+    check_retriever(toy.parts.retriever(name), queries=queries)
 
 
 def test_facts_are_in_the_graph(toy):
-    snapshot = toy.snapshot
+    snapshot = toy.parts.snapshot
     assert snapshot.manifest.counts.triples > 100
     snapshot.graph.validate()
     assert snapshot.graph.degrees[snapshot.graph.n_entities :].min() > 0

@@ -67,7 +67,7 @@ def _check_wholeness(scene: Scene, directory: Path) -> None:
     """Check that each document is there as it was or as it is to be, by publishing what there is."""
     with scene.operation.models().open(directory) as index:
         index.index()
-        counts, kept = index.snapshot.manifest.counts, stock(directory)
+        counts, kept = index.parts.snapshot.manifest.counts, stock(directory)
         assert (counts.documents, counts.passages) == (kept.documents, kept.passages), "half of a document is there"
 
 

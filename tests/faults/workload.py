@@ -276,7 +276,7 @@ def published(directory: Path, *, dimension: int = DIMENSION) -> State | None:
     """
     with Models(dimension=dimension).open(directory) as index:
         try:
-            manifest = index.snapshot.manifest
+            manifest = index.parts.snapshot.manifest
         except NoIndexError:
             return None
         except IndexMismatchError:

@@ -23,7 +23,7 @@ PARTS = [part(1, "Oslo lies in Norway."), part(2, "Rome lies in Italy.", 22)]
 def test_parts_are_cited_as_they_came(hippograph):
     report = hippograph.index(PARTS)
     assert report.added == 1
-    assert list(hippograph.snapshot.passages) == PARTS
+    assert list(hippograph.parts.snapshot.passages) == PARTS
     [hit] = hippograph.retrieve("Italy", retriever="bm25").hits
     assert (hit.passage.document, hit.passage.page, hit.passage.span) == ("book", 2, (22, 41))
 
@@ -32,13 +32,13 @@ def test_the_same_parts_again_are_unchanged_and_other_parts_replace_them(hippogr
     hippograph.index(PARTS)
     assert hippograph.index(PARTS).unchanged == 1
     assert hippograph.index([*PARTS, part(3, "Bern lies in Switzerland.", 43)]).replaced == 1
-    assert len(hippograph.snapshot.passages) == 3
+    assert len(hippograph.parts.snapshot.passages) == 3
 
 
 def test_a_whole_document_under_the_same_id_is_not_mistaken_for_its_parts(hippograph):
     report = hippograph.index([Document(id="book", text="Bern lies in Switzerland."), *PARTS])
     assert [item.harmless for item in report.skipped] == [False]
-    assert [passage.text for passage in hippograph.snapshot.passages] == ["Bern lies in Switzerland."]
+    assert [passage.text for passage in hippograph.parts.snapshot.passages] == ["Bern lies in Switzerland."]
 
 
 def test_a_whole_passage_given_twice_is_listed_and_harmless(hippograph):

@@ -178,7 +178,7 @@ def test_another_chunker_cuts_unchanged_documents_anew(bench):
     ) as hippograph:
         report = hippograph.index([document("a", text)])
         assert report.replaced == 1
-        assert [passage.text for passage in hippograph.snapshot.passages] == text.replace(". ", ".|").split("|")
+        assert [passage.text for passage in hippograph.parts.snapshot.passages] == text.replace(". ", ".|").split("|")
 
 
 def test_failed_extractions_are_listed_and_tried_again(bench):
@@ -218,12 +218,12 @@ def test_a_run_that_died_before_publishing_is_published_by_the_next(bench, monke
         with pytest.raises(OSError, match="disk full"):
             bench.run(small_passages())
     with bench.open() as hippograph:
-        assert len(hippograph.snapshot.passages) == 3
+        assert len(hippograph.parts.snapshot.passages) == 3
     report = bench.run(small_passages())
     assert (report.added, report.published) == (0, True)
     assert bench.extractor.read == []
     with bench.open() as hippograph:
-        assert len(hippograph.snapshot.passages) == 6
+        assert len(hippograph.parts.snapshot.passages) == 6
 
 
 def test_another_embedder_is_refused_with_the_remedy(bench):
@@ -265,7 +265,7 @@ def test_the_same_name_in_another_folder_is_another_place(bench, tmp_path, monke
     [skipped] = report.skipped
     assert "already belongs" in skipped.reason
     with bench.open() as hippograph:
-        assert [passage.text for passage in hippograph.snapshot.passages] == ["Oslo lies in Norway."]
+        assert [passage.text for passage in hippograph.parts.snapshot.passages] == ["Oslo lies in Norway."]
 
 
 def test_the_same_place_by_another_path_is_the_same(bench, tmp_path, monkeypatch):

@@ -14,8 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from hippograph.composition import RETRIEVERS
 from hippograph.errors import IndexMismatchError, InputError, NoIndexError
-from hippograph.hippograph import RETRIEVERS, HippoGraph
+from hippograph.hippograph import HippoGraph
 from hippograph.index.assemble import EdgeWeights
 from hippograph.index.indexer import Indexer
 from hippograph.retrieve.dense import DenseRetriever
@@ -41,7 +42,7 @@ def of_2020s(number: int) -> Document:
 
 def part_of(hippograph: HippoGraph, filter: str) -> Snapshot:
     """Return what a filter leaves of an index."""
-    retriever = hippograph.retriever("dense", filter=filter)
+    retriever = hippograph.parts.retriever("dense", filter=filter)
     assert isinstance(retriever, DenseRetriever)
     return retriever.snapshot
 
@@ -65,7 +66,7 @@ def test_a_delete_calls_no_model_and_leaves_the_index_of_the_rest(bench, tmp_pat
     bench.embedder.texts.clear()
     with bench.open() as hippograph:
         report = hippograph.delete(["d03", "d07", "nobody"])
-        left = hippograph.snapshot
+        left = hippograph.parts.snapshot
     assert (report.removed, report.missing, report.generation) == (("d03", "d07"), ("nobody",), 2)
     assert (bench.extractor.read, bench.embedder.texts) == ([], [])
     rest = Bench(tmp_path / "rest.hippo")
@@ -94,7 +95,7 @@ def test_a_delete_publishes_what_a_killed_one_had_left(bench):
     with bench.open() as hippograph:
         report = hippograph.delete(["d01"])
         assert (report.removed, report.missing) == ((), ("d01",))
-        assert "d01" not in hippograph.snapshot.passages.ids.to_list()
+        assert "d01" not in hippograph.parts.snapshot.passages.ids.to_list()
 
 
 def test_a_delete_leaves_alone_what_waits_to_be_indexed(bench):
@@ -105,10 +106,10 @@ def test_a_delete_leaves_alone_what_waits_to_be_indexed(bench):
     bench.extractor.breaks = frozenset()
     with bench.open() as hippograph:
         hippograph.delete(["d02"])
-        assert hippograph.snapshot.passages.ids.to_list() == ["d00", "d01", "d03"]
+        assert hippograph.parts.snapshot.passages.ids.to_list() == ["d00", "d01", "d03"]
     bench.run([])
     with bench.open() as hippograph:
-        assert hippograph.snapshot.passages.ids.to_list() == ["d00", "d01", "d03", "d04", "d05", "d06"]
+        assert hippograph.parts.snapshot.passages.ids.to_list() == ["d00", "d01", "d03", "d04", "d05", "d06"]
     assert "d00" not in bench.extractor.read
 
 
@@ -159,7 +160,7 @@ def test_an_update_removes_what_is_gone_from_its_sources_and_nothing_else(bench,
         assert (report.added, report.replaced, report.unchanged, report.removed) == (0, 1, 1, 1)
         report = hippograph.update()
         assert (report.added, report.replaced, report.unchanged, report.removed) == (0, 0, 3, 1)
-        assert hippograph.snapshot.passages.ids.to_list() == ["d00", "notes/b.txt", "notes/c.txt", "two"]
+        assert hippograph.parts.snapshot.passages.ids.to_list() == ["d00", "notes/b.txt", "notes/c.txt", "two"]
 
 
 def test_an_update_keeps_what_it_cannot_read(bench, tmp_path):
@@ -170,7 +171,7 @@ def test_an_update_keeps_what_it_cannot_read(bench, tmp_path):
     with bench.open() as hippograph:
         report = hippograph.update()
         assert (report.removed, len(report.skipped)) == (0, 1)
-        assert hippograph.snapshot.passages.ids.to_list() == ["one", "two"]
+        assert hippograph.parts.snapshot.passages.ids.to_list() == ["one", "two"]
         corpus.unlink()
         with pytest.raises(InputError, match="hippograph delete --source"):
             hippograph.update()
@@ -223,7 +224,7 @@ def test_hidden_documents_do_not_lead_from_one_to_another(tmp_path):
     ]
     with HippoGraph(tmp_path / "leak.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
         hippograph.index(documents)
-        whole = hippograph.snapshot
+        whole = hippograph.parts.snapshot
         part = part_of(hippograph, "seen = true")
     nansen, larvik = (whole.entity_keys.to_list().index(name) for name in ("nansen", "larvik"))
     assert whole.graph.adjacency[nansen, larvik] > 0
@@ -278,7 +279,7 @@ def test_reembedding_keeps_extractions_and_is_resumed(bench):
     Breaking.broken = False
     with HippoGraph(bench.directory, extractor=bench.extractor, embedder=other) as hippograph:
         assert hippograph.index(reembed=True).published
-        assert hippograph.snapshot.passage_vectors.shape[1] == 32
+        assert hippograph.parts.snapshot.passage_vectors.shape[1] == 32
         assert hippograph.retrieve("Fram?").hits
         assert not hippograph.index(documents).published
     assert bench.extractor.read == []
@@ -372,7 +373,7 @@ class LivingIndex(RuleBasedStateMachine):
 
     @invariant()
     def is_what_a_fresh_index_holds(self) -> None:
-        self.compare(self.index.snapshot, list(self.held.values()))
+        self.compare(self.index.parts.snapshot, list(self.held.values()))
 
     def compare(self, snapshot, documents: list[Document]) -> None:
         with HippoGraph(

@@ -295,7 +295,7 @@ def test_when_both_halves_are_damaged_the_rest_is_kept_and_told(index):
     check(index, repaired)
     assert [document.id for document in repaired.lost] == ["fram"]
     with HippoGraph(index, extractor=ForbiddenExtractor(), embedder=HashingEmbedder()) as hippograph:
-        assert "fram" not in set(hippograph.snapshot.passages.documents)
+        assert "fram" not in set(hippograph.parts.snapshot.passages.documents)
         # What was read out of it is known still.
         assert hippograph.index(documents()).added == 1
 
@@ -450,8 +450,8 @@ def test_pruning_keeps_what_is_needed_and_nothing_else(index):
     with HippoGraph(index, extractor=CapitalsExtractor(), embedder=HashingEmbedder(dimension=32)) as hippograph:
         hippograph.index([], reembed=True)
         hippograph.delete(["long", "log"])
-        held = [len(hippograph.snapshot.passages), len(hippograph.snapshot.entity_keys)]
-        needed = sum(held) + len(hippograph.snapshot.triples)
+        held = [len(hippograph.parts.snapshot.passages), len(hippograph.parts.snapshot.entity_keys)]
+        needed = sum(held) + len(hippograph.parts.snapshot.triples)
     before = manifest_of(index)
     pruned = prune(index)
     assert pruned.extractions >= 4

@@ -191,7 +191,7 @@ def test_parts_with_other_ids_or_pages_replace_the_former_ones(here):
     index.index(parts(("book:1", 1), ("book:2", 2)))
     assert index.index(parts(("book:1", 1), ("book:2", 2))).unchanged == 1
     assert index.index(parts(("book:1", 7), ("book:2", 8))).replaced == 1
-    assert [passage.page for passage in index.snapshot.passages] == [7, 8]
+    assert [passage.page for passage in index.parts.snapshot.passages] == [7, 8]
     assert index.index(parts(("b-1", 7), ("b-2", 8))).replaced == 1
     assert list(held(index)) == ["b-1", "b-2"]
 

@@ -28,11 +28,11 @@ def test_walking_down_the_sorted_names_finds_what_brute_force_finds(words, keys)
 
 
 def names_of(links, hippograph):
-    return [(hippograph.snapshot.entity_names[link.entity], link.reason) for link in links]
+    return [(hippograph.parts.snapshot.entity_names[link.entity], link.reason) for link in links]
 
 
 def link(query, hippograph, **settings):
-    links = EntityLinker(**settings).link(query, hippograph.snapshot, hippograph.indexer.embedder)
+    links = EntityLinker(**settings).link(query, hippograph.parts.snapshot, hippograph.indexer.embedder)
     return names_of(links, hippograph)
 
 

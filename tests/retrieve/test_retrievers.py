@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from hippograph.composition import RETRIEVERS
 from hippograph.errors import InputError
-from hippograph.hippograph import RETRIEVERS
 from hippograph.retrieve.hybrid import HybridRetriever, fuse
 from hippograph.retrieve.lexical import BM25Retriever
 from hippograph.retrieve.pagerank import PageRankRetriever

@@ -7,11 +7,11 @@ from hippograph.retrieve.seeding import Seeding
 
 
 def entity(hippograph, name):
-    return list(hippograph.snapshot.entity_names).index(name)
+    return list(hippograph.parts.snapshot.entity_names).index(name)
 
 
 def reset_of(hippograph, links, seeding=None, similarities=None):
-    snapshot = hippograph.snapshot
+    snapshot = hippograph.parts.snapshot
     if similarities is None:
         similarities = np.linspace(0.1, 0.6, snapshot.graph.n_passages).astype(np.float32)
     return (seeding or Seeding()).reset(links, similarities, snapshot)

@@ -13,8 +13,9 @@ import pytest
 
 from benchmarks import sharing
 from benchmarks.sharing import QUERIES, documents, expected_digests, faults, generations_of, open_index, share
+from hippograph.composition import RETRIEVERS
 from hippograph.errors import IndexDirectoryError
-from hippograph.hippograph import RETRIEVERS, HippoGraph
+from hippograph.hippograph import HippoGraph
 from hippograph.store import index_directory
 from hippograph.store.lock import writing
 from hippograph.store.snapshot import Snapshot, open_snapshot
@@ -123,7 +124,7 @@ def test_threads_get_one_generation_at_a_time_from_the_object_that_publishes(
     tmp_path: Path, expected: dict[tuple[int, str, str], str]
 ) -> None:
     def check(index: HippoGraph, name: str) -> list[str]:
-        before = index.snapshot.generation
+        before = index.parts.snapshot.generation
         rankings = index.retrieve_all(QUERIES, retriever=name)
         # A ranking says by its hits which generation it is of; all of one call must be of the same.
         found = generations_of(rankings)
@@ -139,7 +140,7 @@ def test_threads_get_one_generation_at_a_time_from_the_object_that_publishes(
         def publish() -> None:
             for generation in range(2, 4):
                 assert index.index(documents(generation, PASSAGES)).generation == generation
-                assert index.snapshot.generation == generation
+                assert index.parts.snapshot.generation == generation
 
         assert retrieved_while(index, publish, check) >= THREADS * len(RETRIEVERS)
 
@@ -150,10 +151,10 @@ def test_a_retriever_is_of_one_snapshot_whatever_is_published_while_it_is_made(
 ) -> None:
     with open_index(tmp_path) as index:
         index.index(documents(1, PASSAGES))
-        answers = [index.snapshot]
+        answers = [index.parts.snapshot]
         # A second look may find another one.
         monkeypatch.setattr(HippoGraph, "snapshot", property(lambda self: answers.pop()))
-        ranking = index.retriever(name).retrieve(QUERIES, k=5)[0]
+        ranking = index.parts.retriever(name).retrieve(QUERIES, k=5)[0]
     assert generations_of([ranking]) == {1}
 
 
@@ -172,7 +173,7 @@ def test_who_opens_while_the_same_object_publishes_does_not_keep_the_former_one(
         writer.index(documents(1, PASSAGES))
         with monkeypatch.context() as patch:
             patch.setattr(index_directory, "open_snapshot", slowly)
-            reading = pool.submit(lambda: index.snapshot.generation)
+            reading = pool.submit(lambda: index.parts.snapshot.generation)
             assert opened.wait(30)
         publishing = pool.submit(index.index, documents(2, PASSAGES))
         # Time enough to publish, if the two did not take turns.
@@ -180,7 +181,7 @@ def test_who_opens_while_the_same_object_publishes_does_not_keep_the_former_one(
         go_on.set()
         assert reading.result() in {1, 2}
         assert publishing.result().generation == 2
-        assert index.snapshot.generation == 2
+        assert index.parts.snapshot.generation == 2
 
 
 def test_a_second_writer_waits_or_is_told(tmp_path: Path) -> None:
@@ -199,12 +200,12 @@ def test_writers_that_begin_an_index_at_the_same_time_take_turns(tmp_path: Path)
         with open_index(tmp_path / "new.hippo") as index:
             together.wait()
             index.index(documents(1, PASSAGES)[number::4], wait=60)
-            return index.snapshot.generation
+            return index.parts.snapshot.generation
 
     with ThreadPoolExecutor(4) as pool:
         assert sorted(pool.map(write, range(4)))[-1] == 4
     with open_index(tmp_path / "new.hippo") as index:
-        assert index.snapshot.manifest.counts.documents == PASSAGES + 1
+        assert index.parts.snapshot.manifest.counts.documents == PASSAGES + 1
     assert generations(tmp_path / "new.hippo") == ["00000004", "CURRENT"]
 
 

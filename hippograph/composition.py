@@ -1,0 +1,207 @@
+"""What the parts are composed of by name: extractors, retrievers and readers, over one index directory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from hippograph.errors import IndexMismatchError, InputError
+from hippograph.index.indexer import Indexer
+from hippograph.index.llm_extractor import LLMExtractor
+from hippograph.index.no_extractor import NoExtractor
+from hippograph.index.parts import SnapshotParts
+from hippograph.index.replay_extractor import ReplayExtractor
+from hippograph.index.spacy_extractor import SpacyExtractor
+from hippograph.models.caching import CachingModel
+from hippograph.protocols import Extractor, LanguageModel, Reader, Retriever
+from hippograph.readers.single_pass import SinglePassReader
+from hippograph.retrieve.dense import DenseRetriever
+from hippograph.retrieve.hybrid import HybridRetriever
+from hippograph.retrieve.lexical import BM25Retriever
+from hippograph.retrieve.pagerank import PageRankRetriever
+from hippograph.store.index_directory import IndexDirectory
+from hippograph.store.responses import ResponseStore
+from hippograph.store.snapshot import Snapshot, suspecting_damage
+from hippograph.text.metadata_filter import MetadataFilter, parse_filter
+
+__all__ = ["EXTRACTORS", "READERS", "RESPONSES", "RETRIEVERS", "Composition", "extractor_named", "remembering"]
+
+EXTRACTORS: Final = ("spacy", "llm", "replay:FILE", "none")
+"""The extractors that are known by name."""
+
+RETRIEVERS: Final = ("default", "dense", "bm25", "hybrid")
+"""The retrievers that are known by name."""
+
+READERS: Final = ("single",)
+"""The readers that are known by name."""
+
+RESPONSES: Final = "responses.sqlite"
+"""The file in an index directory that holds what language models have answered."""
+
+_NO_MODEL: Final = (
+    "{what} needs a language model; name one with --llm-model and --llm-base-url, in hippograph.toml, or in Python "
+    "with language_model=OpenAIChat(model=..., base_url=...)"
+)
+
+
+def extractor_named(name: str, *, model: LanguageModel | None = None) -> Extractor:
+    """Make an extractor by its name, with its defaults.
+
+    Parameters
+    ----------
+    name
+        `spacy`, `none`, `llm`, or `replay:` and the path of a file of extractions.
+    model
+        The language model that `llm` asks.
+
+    Raises
+    ------
+    InputError
+        If there is none of this name, or it lacks its model or its file.
+
+    Examples
+    --------
+    >>> extractor_named("none").fingerprint
+    'none'
+    """
+    kind, _, path = name.partition(":")
+    if kind == "replay" and path:
+        return ReplayExtractor(path=Path(path))
+    if name == "spacy":
+        return SpacyExtractor()
+    if name == "none":
+        return NoExtractor()
+    if name != "llm":
+        raise InputError(f"there is no extractor {name!r}; choose one of {', '.join(EXTRACTORS)}")
+    if model is None:
+        raise InputError(_NO_MODEL.format(what="the extractor 'llm'"))
+    return LLMExtractor(model=model)
+
+
+def remembering(model: LanguageModel, directory: Path) -> LanguageModel:
+    """Give a language model the memory of an index: what it has answered there is not asked, nor paid, again."""
+    if isinstance(model, CachingModel):
+        return model
+    return CachingModel(model=model, responses=ResponseStore(directory / RESPONSES))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Composition:
+    """Makes retrievers and readers by name over what is published; threads may share it.
+
+    Parameters
+    ----------
+    place
+        The index directory.
+    indexer
+        How the index was built: queries are embedded and parts are made in the same way.
+    language_model
+        What readers ask; None if there is none.
+    """
+
+    place: IndexDirectory
+    indexer: Indexer
+    language_model: LanguageModel | None = None
+    _parts: SnapshotParts = field(default_factory=SnapshotParts, init=False, repr=False, compare=False)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The published index: graph, vectors and passages.
+
+        Raises
+        ------
+        NoIndexError
+            If nothing was indexed here.
+        IndexMismatchError
+            If it was built with another embedder.
+        DamagedIndexError
+            If a file is missing, truncated or altered.
+        """
+        snapshot = self.place.snapshot()
+        built, given = snapshot.manifest.embedder, self.indexer.embedder.fingerprint
+        if built != given:
+            raise IndexMismatchError(
+                f"the index {self.place.path} was built with the embedder {built!r}, not {given!r}; "
+                f"use that embedder, or replace its vectors with: hippograph reembed --index {self.place.path}"
+            )
+        return snapshot
+
+    def part(self, filter: str | MetadataFilter | None) -> Snapshot:
+        """Make what an index of some documents alone would be; in time linear in the whole, and the last few are kept.
+
+        Parameters
+        ----------
+        filter
+            Documents to look at, by their metadata (`hippograph.text.metadata_filter` tells the language).
+
+        Raises
+        ------
+        InputError
+            If the filter cannot be read.
+        IndexMismatchError
+            If there is a filter, and the graph was made with other settings.
+        """
+        snapshot = self.snapshot
+        if filter is None:
+            return snapshot
+        chooses = parse_filter(filter) if isinstance(filter, str) else filter
+        self.indexer.check_settings(snapshot.manifest)
+        with suspecting_damage(self.place.path):
+            return self._parts.of(snapshot, chooses, settings=self.indexer.settings)
+
+    def retriever(self, name: str = "default", *, filter: str | MetadataFilter | None = None) -> Retriever:
+        """Make a retriever over the published index, or over what an index of some documents alone would be.
+
+        Parameters
+        ----------
+        name
+            One of `RETRIEVERS`.
+        filter
+            Documents to look at, as for `part`.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or the filter cannot be read.
+        IndexMismatchError
+            If there is a filter, and the graph was made with other settings.
+        """
+        if name not in RETRIEVERS:
+            raise InputError(f"there is no retriever {name!r}; choose one of {', '.join(RETRIEVERS)}")
+        snapshot, embedder = self.part(filter), self.indexer.embedder
+        if name == "default":
+            return PageRankRetriever(snapshot=snapshot, embedder=embedder)
+        dense = DenseRetriever(snapshot=snapshot, embedder=embedder)
+        if name == "dense":
+            return dense
+        lexical = BM25Retriever(snapshot=snapshot)
+        return lexical if name == "bm25" else HybridRetriever(retrievers=(dense, lexical))
+
+    def reader(self, name: str = "single", *, retriever: Retriever, k: int = 5) -> Reader:
+        """Make a reader.
+
+        Parameters
+        ----------
+        name
+            One of `READERS`.
+        retriever
+            Finds the passages it reads.
+        k
+            How many passages it is shown.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or no language model, or `k` is below 1.
+        """
+        if name not in READERS:
+            raise InputError(f"there is no reader {name!r}; choose one of {', '.join(READERS)}")
+        if self.language_model is None:
+            raise InputError(_NO_MODEL.format(what=f"the reader {name!r}"))
+        return SinglePassReader(retriever=retriever, model=self.language_model, k=k)
+
+    def close(self) -> None:
+        """Close the files; the object may be used again, and sees what is published by then."""
+        self.place.close()
+        self._parts.clear()
