@@ -119,21 +119,68 @@ class Endpoint:
         ModelError
             If it is of no use to send any.
         """
+
+        async def attempt(turn: Turn) -> Reply:
+            return await self._attempt(path, body, turn, tally, check, pieces)
+
+        return await self._until_answered(attempt, tokens=tokens, tally=tally, attempts=self.limits.attempts)
+
+    async def ask(
+        self, path: str, send: Callable[[AsyncOpenAI], Awaitable[bytes]], *, attempts: int | None = None
+    ) -> bytes:
+        """Send a request of another kind, as of files, until it is answered; no tokens are counted for it.
+
+        Parameters
+        ----------
+        path
+            What it is called in messages.
+        send
+            Sends it by a client and returns the body of the answer.
+        attempts
+            How often at most; None for as often as the limits allow.
+
+        Raises
+        ------
+        UnansweredError
+            If no attempt was answered.
+        RefusedError
+            If the server says that this request is wrong, or does not know what it is about (HTTP 404).
+        ModelError
+            If it is of no use to send any.
+        """
+        tally = Tally()
+
+        async def attempt(_: Turn) -> bytes:
+            client = self._client or self._connected()
+            began = time.monotonic()
+            try:
+                answer = await self._answered(send(client), path, None)
+            finally:
+                tally.count(began, time.monotonic())
+            self._ever_answered = True
+            self._failed_in_a_row = 0
+            return answer
+
+        return await self._until_answered(attempt, tokens=0, tally=tally, attempts=attempts or self.limits.attempts)
+
+    async def _until_answered(
+        self, send: Callable[[Turn], Awaitable[_Result]], *, tokens: int, tally: Tally, attempts: int
+    ) -> _Result:
         born = self._breaks
         retrying = AsyncRetrying(
             sleep=self._sleep,
-            stop=stop_after_attempt(int(self.limits.attempts)),
+            stop=stop_after_attempt(int(attempts)),
             wait=self._wait,
             retry=retry_if_exception_type(TransientError),
             reraise=True,
         )
 
-        async def attempt() -> Reply:
+        async def attempt() -> _Result:
             async with self._pace.turn(tokens) as turn:
                 if self._breaks != born:
                     raise ModelError(self._broken_by)
                 try:
-                    return await self._attempt(path, body, turn, tally, check, pieces)
+                    return await send(turn)
                 except (TransientError, RefusedError) as error:
                     error.args = (self._address.without_secrets(str(error)),)
                     raise
@@ -193,14 +240,17 @@ class Endpoint:
         return Reply(json=answer, input_tokens=read, output_tokens=written, attempts=tally.calls, seconds=ended - began)
 
     async def _fetch(self, client: AsyncOpenAI, path: str, body: Mapping[str, object]) -> object:
+        sent = client.post(path, cast_to=bytes, body=body)
+        return decoded(await self._answered(sent, path, str(body.get("model", ""))))
+
+    async def _answered(self, sent: Awaitable[bytes], path: str, model: str | None) -> bytes:
         try:
             async with asyncio.timeout(self.limits.timeout):
-                received = await client.post(path, cast_to=bytes, body=body)
+                return await sent
         except TimeoutError:
             raise self._silence() from None
         except Exception as error:  # noqa: BLE001 - the library's classes are not imported before they are needed
-            self._explain(error, path, body)
-        return decoded(received)
+            self._explain(error, path, model)
 
     async def _stream(self, client: AsyncOpenAI, path: str, body: Mapping[str, object], pieces: Pieces) -> object:
         from openai import AsyncStream
@@ -215,7 +265,7 @@ class Endpoint:
         except ValueError as error:
             raise TransientError(f"a piece of the answer is not JSON: {error}") from None
         except Exception as error:  # noqa: BLE001 - as above
-            self._explain(error, path, body)
+            self._explain(error, path, str(body.get("model", "")))
         return pieces.whole()
 
     def _connected(self) -> AsyncOpenAI:
@@ -231,16 +281,19 @@ class Endpoint:
         self._loop.at_close(client.close)
         return client
 
-    def _explain(self, error: Exception, path: str, body: Mapping[str, object]) -> NoReturn:
-        """Raise what an error of the client library means. Its own text and cause are left out: they hold the key."""
+    def _explain(self, error: Exception, path: str, model: str | None) -> NoReturn:
+        """Raise what an error of the client library means. Its own text and cause are left out: they hold the key.
+
+        `model` is None where none is asked; that something is not there then concerns this request alone.
+        """
         import openai
 
         if isinstance(error, openai.APIStatusError):
             self._ever_answered = True
             told = error.body if error.body is not None else error.response.text
             status = error.status_code
-            if is_fatal(status, error.body):
-                self._break(self._remedy(status, told_by(told)[0], path, str(body.get("model", ""))))
+            if is_fatal(status, error.body) and (status != 404 or model is not None):
+                self._break(self._remedy(status, told_by(told)[0], path, model or ""))
             fault = fault_of(status, told, error.response.headers)
             if isinstance(fault, TransientError) and fault.wait is not None:
                 self._pace.pause(min(fault.wait, _LONGEST_RETRY_AFTER))
