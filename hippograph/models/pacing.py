@@ -120,9 +120,9 @@ class Pace:
     ) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._places = asyncio.Semaphore(int(limits.concurrency))
-        # Whoever holds it is the next to start; asyncio's lock is handed on in the order of asking.
-        self._next = asyncio.Lock()
+        self._places = int(limits.concurrency)
+        self._waiting: deque[tuple[int, asyncio.Future[Turn]]] = deque()
+        self._sleeper: asyncio.Task[None] | None = None
         self._requests = _Meter(limits.requests_per_minute) if limits.requests_per_minute else None
         self._tokens = _Meter(limits.tokens_per_minute) if limits.tokens_per_minute else None
         self._resume = -math.inf
@@ -136,23 +136,42 @@ class Pace:
         tokens
             What the request is expected to cost, read and written together.
         """
-        async with self._next:
-            await self._places.acquire()
-            try:
-                while (wait := self._start_time(tokens) - self._clock()) > 0:
-                    await self._sleep(max(wait, _TICK))
-                turn = self._start(tokens)
-            except BaseException:
-                self._places.release()
-                raise
+        granted: asyncio.Future[Turn] = asyncio.get_running_loop().create_future()
+        self._waiting.append((tokens, granted))
+        self._admit()
         try:
+            turn = await granted
             yield turn
         finally:
-            self._places.release()
+            # Cancelled while it waited, it holds no place; cancelled after its turn was granted, it does.
+            if granted.done() and not granted.cancelled():
+                self._places += 1
+            self._admit()
 
     def pause(self, seconds: float) -> None:
         """Let no request start before so many seconds have passed."""
         self._resume = max(self._resume, self._clock() + seconds)
+
+    def _admit(self) -> None:
+        """Let as many start as may; have this done again when the next one may."""
+        while self._places and self._waiting:
+            tokens, granted = self._waiting[0]
+            if granted.done():
+                self._waiting.popleft()
+                continue
+            wait = self._start_time(tokens) - self._clock()
+            if wait > 0:
+                if self._sleeper is None:
+                    self._sleeper = asyncio.get_running_loop().create_task(self._admit_later(wait))
+                return
+            self._waiting.popleft()
+            self._places -= 1
+            granted.set_result(self._start(tokens))
+
+    async def _admit_later(self, wait: float) -> None:
+        await self._sleep(max(wait, _TICK))
+        self._sleeper = None
+        self._admit()
 
     def _start_time(self, tokens: int) -> float:
         now = self._clock()
