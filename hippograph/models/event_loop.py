@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
@@ -94,7 +95,7 @@ class _Inner:
     def stop(self) -> None:
         with self._lock:
             if not self._closed and self._loop is not None:
-                self._loop.call_soon_threadsafe(self._loop.stop)
+                _signal(self._loop)
             self._closed = True
 
     def join(self) -> None:
@@ -134,5 +135,11 @@ class _Inner:
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     """End a thread that still runs when the interpreter ends."""
     if thread.is_alive() and thread is not threading.current_thread():
-        loop.call_soon_threadsafe(loop.stop)
+        _signal(loop)
         thread.join(_PATIENCE)
+
+
+def _signal(loop: asyncio.AbstractEventLoop) -> None:
+    # The end of the interpreter and that of the object may both want it; the later one finds it done.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(loop.stop)
