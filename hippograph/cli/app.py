@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hippograph.cli import delete, doctor, evaluate, export, index, reembed, retrieve, status, update
+from hippograph.cli import ask, config, delete, doctor, evaluate, export, index, reembed, retrieve, status, update
 from hippograph.cli.console import complain, speak_any_script
 from hippograph.errors import HippographError, IndexDirectoryError, InputError, MissingExtraError
 
@@ -49,10 +49,12 @@ app.command("update")(update.update)
 app.command("delete")(delete.delete)
 app.command("reembed")(reembed.reembed)
 app.command("retrieve")(retrieve.retrieve)
+app.command("ask")(ask.ask)
 app.command("evaluate")(evaluate.evaluate)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
 app.command("export")(export.export)
+app.add_typer(config.app, name="config")
 
 
 def main() -> None:

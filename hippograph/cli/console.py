@@ -16,7 +16,8 @@ from rich.console import Console
 __all__ = ["IndexOption", "JsonOption", "complain", "errors", "output", "print_json", "speak_any_script"]
 
 IndexOption = Annotated[
-    Path, typer.Option("--index", help="The index directory.", envvar="HIPPOGRAPH_INDEX", show_default=False)
+    Path | None,
+    typer.Option("--index", help="The index directory; else what HIPPOGRAPH_INDEX says.", show_default=False),
 ]
 _WIDTH = 120
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]

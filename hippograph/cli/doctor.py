@@ -10,7 +10,8 @@ import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
 from hippograph.cli.index import Bars
-from hippograph.cli.models import EmbedderOption, ExtractorOption, WaitOption, embedder_of, extractor_of
+from hippograph.cli.models import WaitOption, embedder_of, extractor_of
+from hippograph.cli.settings import ConfigOption, EmbedderOption, ExtractorOption, place_of, settings_of
 from hippograph.errors import IndexMismatchError
 from hippograph.index.doctor import examine
 from hippograph.index.finding import Examination, Finding, counted
@@ -24,24 +25,27 @@ _LOST, _DAMAGED = 1, 3
 
 
 def doctor(
-    index: IndexOption,
+    index: IndexOption = None,
     mend: Annotated[bool, typer.Option("--repair", help="Mend the catalog; make again what comes of it.")] = False,
     remove: Annotated[bool, typer.Option("--prune", help="Remove what no passage needs any more.")] = False,
     wait: WaitOption = 0.0,
     embedder: EmbedderOption = None,
-    extractor: ExtractorOption = "spacy",
+    extractor: ExtractorOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what is wrong with an index, and say what to do about it. Without --repair or --prune nothing is changed."""
-    indexer = Indexer(extractor=extractor_of(extractor), embedder=embedder_of(embedder))
+    settings = settings_of(config, index=index, extractor=extractor, embedder=embedder)
+    place = place_of(settings)
+    indexer = Indexer(extractor=extractor_of(settings), embedder=embedder_of(settings))
     repaired, pruned, refusal = None, None, None
     if mend:
         with Bars() as bars:
-            repaired = repair(index, indexer=indexer, wait=wait, progress=bars)
-    left = repaired.left if repaired is not None else examine(index, indexer=indexer)
+            repaired = repair(place, indexer=indexer, wait=wait, progress=bars)
+    left = repaired.left if repaired is not None else examine(place, indexer=indexer)
     if remove and left.sound:
         try:
-            pruned = prune(index, wait=wait)
+            pruned = prune(place, wait=wait)
         except IndexMismatchError as error:
             # What was found and repaired is told all the same.
             refusal = error

@@ -9,7 +9,8 @@ import typer
 from rich.table import Table
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
-from hippograph.cli.models import EmbedderOption, FilterOption, embedder_of
+from hippograph.cli.models import FilterOption, embedder_of
+from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
 from hippograph.errors import InputError
 from hippograph.evaluation.datasets import load_questions
 from hippograph.evaluation.experiment import Evaluation
@@ -25,25 +26,30 @@ _DEPTH_BY_TYPE = 5
 
 def evaluate(
     questions: Annotated[Path, typer.Argument(help="A JSON file of questions, or a BEIR folder.", show_default=False)],
-    index: IndexOption,
+    index: IndexOption = None,
     retriever: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
     k: Annotated[list[int] | None, typer.Option("-k", help="Depths to measure at; 2, 5 and 10.")] = None,
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
     split: Annotated[str, typer.Option(help="Which qrels of a BEIR folder.")] = "test",
     run: Annotated[Path | None, typer.Option(help="Write the run in TREC format; one retriever only.")] = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure retrievers on questions with gold passages."""
     names = list(dict.fromkeys(retriever or ["default"]))
     if run is not None and len(names) > 1:
         raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; run them one by one")
+    settings = settings_of(config, index=index, embedder=embedder)
+    place = place_of(settings)
     asked = load_questions(questions, split=split)
-    with HippoGraph(index, embedder=embedder_of(embedder)) as hippograph, suspecting_damage(index):
-        passages = hippograph.snapshot.passages
+    with HippoGraph(place, embedder=embedder_of(settings)) as hippograph, suspecting_damage(place):
+        passages = hippograph.parts.snapshot.passages
         known = set(passages.ids).union(passages.documents)
         results = {
-            name: measure(hippograph.retriever(name, filter=filter), asked, ks=tuple(k or (2, 5, 10)), known=known)
+            name: measure(
+                hippograph.parts.retriever(name, filter=filter), asked, ks=tuple(k or (2, 5, 10)), known=known
+            )
             for name in names
         }
     if run is not None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.cli.settings import ConfigOption, place_of, settings_of
 from hippograph.errors import InputError
 from hippograph.store.graph_interchange import write_graphml
 from hippograph.store.interchange import export_parquet
@@ -18,9 +19,10 @@ __all__ = ["export"]
 
 def export(
     out: Annotated[Path, typer.Argument(help="Where: a new folder, for graphml a new file.", show_default=False)],
-    index: IndexOption,
+    index: IndexOption = None,
     format: Annotated[str, typer.Option(help="parquet: tables; graphml: the graph.")] = "parquet",
     vectors: Annotated[bool, typer.Option("--vectors", help="Add the vectors to the tables.")] = False,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write an index in a form that other programs read. No model is needed, and the index may be changed meanwhile."""
@@ -29,7 +31,7 @@ def export(
     if vectors and format != "parquet":
         raise InputError(f"--vectors is for parquet, not for {format}; leave it out")
     # All of it is read anyway, and what leaves the index should be what was published.
-    snapshot = open_snapshot(index, verify=True)
+    snapshot = open_snapshot(place_of(settings_of(config, index=index)), verify=True)
     files = export_parquet(snapshot, out, vectors=vectors) if format == "parquet" else [write_graphml(snapshot, out)]
     sizes = {str(path): path.stat().st_size for path in files}
     if as_json:

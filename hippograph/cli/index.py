@@ -17,7 +17,17 @@ from rich.progress import (
 )
 
 from hippograph.cli.console import IndexOption, JsonOption, errors, output, print_json
-from hippograph.cli.models import EmbedderOption, ExtractorOption, WaitOption, embedder_of, extractor_of
+from hippograph.cli.models import WaitOption, embedder_of, extractor_of
+from hippograph.cli.settings import (
+    BackendOption,
+    BaseUrlOption,
+    ConfigOption,
+    EmbedderOption,
+    ExtractorOption,
+    ModelOption,
+    place_of,
+    settings_of,
+)
 from hippograph.hippograph import HippoGraph
 from hippograph.index.report import IndexReport
 
@@ -31,15 +41,29 @@ def index(
     sources: Annotated[
         list[Path], typer.Argument(help="Files and folders: txt, md, json, jsonl, BEIR.", show_default=False)
     ],
-    index: IndexOption,
-    extractor: ExtractorOption = "spacy",
+    index: IndexOption = None,
+    extractor: ExtractorOption = None,
     embedder: EmbedderOption = None,
+    llm_base_url: BaseUrlOption = None,
+    llm_model: ModelOption = None,
+    llm_backend: BackendOption = None,
+    config: ConfigOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
 ) -> None:
     """Bring an index up to date with sources. Only what is missing is done: repeat an interrupted run to resume it."""
+    settings = settings_of(
+        config,
+        index=index,
+        extractor=extractor,
+        embedder=embedder,
+        llm_base_url=llm_base_url,
+        llm_model=llm_model,
+        llm_backend=llm_backend,
+    )
+    place = place_of(settings)
     with (
-        HippoGraph(index, extractor=extractor_of(extractor), embedder=embedder_of(embedder)) as hippograph,
+        HippoGraph(place, extractor=extractor_of(settings), embedder=embedder_of(settings)) as hippograph,
         Bars() as bars,
     ):
         report = hippograph.index(sources, progress=bars, wait=wait)

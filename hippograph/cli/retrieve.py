@@ -8,26 +8,29 @@ import typer
 from rich.markup import escape
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
-from hippograph.cli.models import EmbedderOption, FilterOption, embedder_of
+from hippograph.cli.models import FilterOption, embedder_of
+from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
 from hippograph.hippograph import HippoGraph
-from hippograph.types import Ranking
+from hippograph.types import Hit, Passage, Ranking
 
-__all__ = ["retrieve"]
+__all__ = ["hit_values", "passage_values", "retrieve"]
 
 _TEXT_SHOWN = 300
 
 
 def retrieve(
     question: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
-    index: IndexOption,
+    index: IndexOption = None,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
     retriever: Annotated[str, typer.Option(help="default, dense, bm25 or hybrid.")] = "default",
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
+    config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank passages for a question."""
-    with HippoGraph(index, embedder=embedder_of(embedder)) as hippograph:
+    settings = settings_of(config, index=index, embedder=embedder)
+    with HippoGraph(place_of(settings), embedder=embedder_of(settings)) as hippograph:
         ranking = hippograph.retrieve(question, k=k, retriever=retriever, filter=filter)
     if as_json:
         print_json(_as_json(ranking))
@@ -35,21 +38,27 @@ def retrieve(
         _show(ranking)
 
 
+def passage_values(passage: Passage) -> dict[str, object]:
+    """Return a passage, and where it stands, as JSON values."""
+    return {
+        "id": passage.id,
+        "document": passage.document,
+        "source": passage.source,
+        "span": list(passage.span),
+        "page": passage.page,
+        "title": passage.title,
+        "text": passage.text,
+        "metadata": dict(passage.metadata),
+    }
+
+
+def hit_values(hit: Hit) -> dict[str, object]:
+    """Return a hit as JSON values."""
+    return {**passage_values(hit.passage), "score": hit.score}
+
+
 def _as_json(ranking: Ranking) -> dict[str, object]:
-    hits = [
-        {
-            "id": hit.passage.id,
-            "document": hit.passage.document,
-            "source": hit.passage.source,
-            "span": list(hit.passage.span),
-            "page": hit.passage.page,
-            "title": hit.passage.title,
-            "text": hit.passage.text,
-            "metadata": dict(hit.passage.metadata),
-            "score": hit.score,
-        }
-        for hit in ranking.hits
-    ]
+    hits = [hit_values(hit) for hit in ranking.hits]
     return {"query": ranking.query, "hits": hits, "timings_ms": dict(ranking.timings)}
 
 

@@ -8,14 +8,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.cli.settings import ConfigOption, place_of, settings_of
 from hippograph.hippograph import HippoGraph
 
 __all__ = ["status"]
 
 
-def status(index: IndexOption, as_json: JsonOption = False) -> None:
+def status(index: IndexOption = None, config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Say what an index holds."""
-    with HippoGraph(index) as hippograph:
+    with HippoGraph(place_of(settings_of(config, index=index))) as hippograph:
         found = hippograph.status()
     if as_json:
         print_json(found)

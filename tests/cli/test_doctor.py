@@ -34,7 +34,7 @@ def doubles() -> Iterator[None]:
     with (
         patch("os.fsync"),
         patch("hippograph.cli.models.OnnxEmbedder", lambda path: HashingEmbedder(dimension=32 if path else 64)),
-        patch("hippograph.cli.models.SpacyExtractor", CapitalsExtractor),
+        patch("hippograph.composition.SpacyExtractor", CapitalsExtractor),
     ):
         yield
 

@@ -34,8 +34,8 @@ def test_parquet(folder: Path, small: HippoGraph) -> None:
     for entry in told["files"]:
         assert (folder / entry["path"]).stat().st_size == entry["bytes"]
     passages = pq.read_table(folder / "out" / "tables" / "passages.parquet")
-    assert passages["passage_id"].to_pylist() == small.snapshot.passages.ids.to_list()
-    assert len(passages["vector"][0]) == small.snapshot.manifest.dimension
+    assert passages["passage_id"].to_pylist() == small.parts.snapshot.passages.ids.to_list()
+    assert len(passages["vector"][0]) == small.parts.snapshot.manifest.dimension
     assert done.stderr == ""
 
 
