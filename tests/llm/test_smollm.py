@@ -6,6 +6,7 @@ from concurrent.futures import CancelledError
 from contextlib import closing, contextmanager
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import BaseModel, Field, SecretStr
 
@@ -14,6 +15,7 @@ from hippograph.errors import ModelError
 from hippograph.hippograph import HippoGraph
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.models.openai_chat import OpenAIChat
+from hippograph.models.openai_embedder import OpenAIEmbedder
 from hippograph.models.pacing import Limits
 from hippograph.testing.doubles import HashingEmbedder
 from hippograph.types import Passage
@@ -108,6 +110,21 @@ def test_a_request_that_is_cancelled_leaves_the_server_idle(smol: SmolServer) ->
             future.result(60)
         # Of the 3,000 tokens, which take half a minute, the rest is not written.
         wait_until(lambda: smol.metric("requests_processing") == 0)
+
+
+def test_embeddings(smol: SmolServer) -> None:
+    embedder = OpenAIEmbedder(model=smol.model, base_url=smol.base_url, api_key=SecretStr(smol.key))
+    with closing(embedder):
+        texts = ["Fram is a ship.", "Larvik is a town.", "Fram is a ship."]
+        vectors = embedder.embed(texts, role="passage")
+        assert vectors.shape == (3, embedder.dimension)
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+        np.testing.assert_allclose(vectors[0], vectors[2], atol=1e-5)
+        assert float(vectors[0] @ vectors[1]) < 0.9999
+        spent = embedder.spent()
+        assert spent.calls >= 1
+        assert spent.input_tokens > 0
 
 
 def test_passages_are_indexed(smol: SmolServer, tmp_path: Any) -> None:
