@@ -26,6 +26,11 @@ class SmolServer:
     def base_url(self) -> str:
         return f"{self.url}/v1"
 
+    def tokens(self) -> tuple[int, int]:
+        """Return what it says that it has read in all, out of its cache or not, and written."""
+        read = self.metric("prompt_tokens_total") + self.metric("prompt_tokens_cached_total")
+        return read, self.metric("tokens_predicted_total")
+
     def metric(self, name: str) -> int:
         """Return one of llama.cpp's own counters, as `tokens_predicted_total`."""
         request = Request(f"{self.url}/metrics", headers={"authorization": f"Bearer {self.key}"})

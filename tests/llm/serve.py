@@ -53,8 +53,7 @@ def main() -> None:
     params.fit_params = params.warmup = params.ui = False
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
-    # So that its own count of what it has read is that of all prompts.
-    params.endpoint_metrics, params.cache_prompt, params.cache_ram_mib = True, False, 0
+    params.endpoint_metrics, params.cache_ram_mib = True, 0
     params.verbosity = 0
     server = xllamacpp.Server(params)
     sys.stdout.write(f"{server.listening_address}\n")
