@@ -90,7 +90,10 @@ class _Inner:
                 coroutine.close()
                 message = "this model has been closed; make a new one"
                 raise InputError(message)
-            return asyncio.run_coroutine_threadsafe(coroutine, self._loop or self._start())
+            loop = self._loop or self._start()
+            future: Future[_Result] = Future()
+            loop.call_soon_threadsafe(_begin, loop, coroutine, future)
+            return future
 
     def stop(self) -> None:
         with self._lock:
@@ -137,6 +140,35 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     if thread.is_alive() and thread is not threading.current_thread():
         _signal(loop)
         thread.join(_PATIENCE)
+
+
+def _begin(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _Result], future: Future[_Result]) -> None:
+    """Run a coroutine for a future; unlike asyncio's own, not a step of it if the future has been cancelled."""
+    if future.cancelled():
+        coroutine.close()
+        # Tells those who wait for several futures at once.
+        future.set_running_or_notify_cancel()
+        return
+    task = loop.create_task(coroutine)
+
+    def pass_on(done: asyncio.Task[_Result]) -> None:
+        if done.cancelled():
+            future.cancel()
+        error = None if done.cancelled() else done.exception()
+        if not future.set_running_or_notify_cancel():
+            return
+        if error is not None:
+            future.set_exception(error)
+        else:
+            future.set_result(done.result())
+
+    def cancel(given_up: Future[_Result]) -> None:
+        if given_up.cancelled() and not task.done():
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+
+    task.add_done_callback(pass_on)
+    future.add_done_callback(cancel)
 
 
 def _signal(loop: asyncio.AbstractEventLoop) -> None:
