@@ -75,10 +75,10 @@ def told_by(body: object) -> tuple[str, str, str]:
     """
     error: Any = body
     if isinstance(body, Mapping):
-        error = next((body[name] for name in ("error", "detail", "message") if body.get(name)), body)
+        error = body.get("error") or body.get("detail") or body
     if not isinstance(error, Mapping):
         return _shortened(error or ""), "", ""
-    message = error.get("message") or error.get("msg") or dict(error)
+    message = error.get("message") or error.get("msg") or dict(error) or ""
     return _shortened(message), str(error.get("code") or error.get("type") or ""), str(error.get("param") or "")
 
 
