@@ -8,7 +8,20 @@ from typing import Annotated
 
 import typer
 
-from hippograph.cli import ask, config, delete, doctor, evaluate, export, index, reembed, retrieve, status, update
+from hippograph.cli import (
+    ask,
+    config,
+    delete,
+    doctor,
+    estimate,
+    evaluate,
+    export,
+    index,
+    reembed,
+    retrieve,
+    status,
+    update,
+)
 from hippograph.cli.console import complain, speak_any_script
 from hippograph.errors import HippographError, IndexDirectoryError, InputError, MissingExtraError
 
@@ -53,6 +66,7 @@ app.command("ask")(ask.ask)
 app.command("evaluate")(evaluate.evaluate)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("estimate")(estimate.estimate)
 app.command("export")(export.export)
 app.add_typer(config.app, name="config")
 

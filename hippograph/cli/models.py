@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from hippograph.completions import Sampling
-from hippograph.composition import extractor_named, remembering
+from hippograph.composition import extractor_named
 from hippograph.config.settings import Settings
 from hippograph.errors import IndexDirectoryError, InputError
 from hippograph.index.absent_extractor import AbsentExtractor
@@ -135,8 +135,7 @@ def _llm_extractor(settings: Settings, built: str) -> Extractor:
         raise InputError(f"the extractor llm asks a language model, and none is named; {remedy}")
     chosen = settings.extraction
     given = {} if chosen.window is None else {"window": chosen.window}
-    known = model if settings.index is None else remembering(model, settings.index)
-    return LLMExtractor(model=known, sampling=sampling_of(settings), calls=2 if chosen.calls == 2 else 1, **given)
+    return LLMExtractor(model=model, sampling=sampling_of(settings), calls=2 if chosen.calls == 2 else 1, **given)
 
 
 def _built_with(settings: Settings) -> str:

@@ -18,7 +18,7 @@ from hippograph.protocols import LanguageModel
 from hippograph.text.chunking import SentenceChunker
 from hippograph.types import Document, Extraction, Passage, Triple, Usage
 
-__all__ = ["LLMExtractor"]
+__all__ = ["LLMExtractor", "extraction_prompts"]
 
 _Reading = Generator[Sequence[ModelRequest], list[Completion], "list[_Found]"]
 
@@ -83,7 +83,7 @@ class LLMExtractor:
     @property
     def prompts(self) -> tuple[Prompt, ...]:
         """What the model is told, one prompt a call."""
-        return tuple(load_prompt(name) for name in (("extract",) if self.calls == 1 else ("name", "relate")))
+        return extraction_prompts(self.calls)
 
     @property
     def fingerprint(self) -> str:
@@ -171,6 +171,17 @@ class _Found:
     error: str = ""
     cut_off: bool = False
     usage: Usage = field(default_factory=Usage)
+
+
+def extraction_prompts(calls: int) -> tuple[Prompt, ...]:
+    """Return what a model is told that reads a passage in one call, or in two.
+
+    Examples
+    --------
+    >>> [prompt.name for prompt in extraction_prompts(2)]
+    ['name', 'relate']
+    """
+    return tuple(load_prompt(name) for name in (("extract",) if calls == 1 else ("name", "relate")))
 
 
 def _found(answer: Completion) -> _Found:
