@@ -126,8 +126,8 @@ class Endpoint:
         return await self._until_answered(attempt, tokens=tokens, tally=tally, attempts=self.limits.attempts)
 
     async def ask(
-        self, path: str, send: Callable[[AsyncOpenAI], Awaitable[bytes]], *, attempts: int | None = None
-    ) -> bytes:
+        self, path: str, send: Callable[[AsyncOpenAI], Awaitable[_Result]], *, attempts: int | None = None
+    ) -> _Result:
         """Send a request of another kind, as of files, until it is answered; no tokens are counted for it.
 
         Parameters
@@ -135,7 +135,7 @@ class Endpoint:
         path
             What it is called in messages.
         send
-            Sends it by a client and returns the body of the answer.
+            Sends it by a client and returns what was answered; raises `TransientError` if that is no answer.
         attempts
             How often at most; None for as often as the limits allow.
 
@@ -150,7 +150,7 @@ class Endpoint:
         """
         tally = Tally()
 
-        async def attempt(_: Turn) -> bytes:
+        async def attempt(_: Turn) -> _Result:
             client = self._client or self._connected()
             began = time.monotonic()
             try:
@@ -243,7 +243,7 @@ class Endpoint:
         sent = client.post(path, cast_to=bytes, body=body)
         return decoded(await self._answered(sent, path, str(body.get("model", ""))))
 
-    async def _answered(self, sent: Awaitable[bytes], path: str, model: str | None) -> bytes:
+    async def _answered(self, sent: Awaitable[_Result], path: str, model: str | None) -> _Result:
         try:
             async with asyncio.timeout(self.limits.timeout):
                 return await sent
