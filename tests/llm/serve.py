@@ -53,6 +53,8 @@ def main() -> None:
     params.fit_params = params.warmup = params.ui = False
     params.embedding = True
     params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
+    # A model as small as this repeats itself until it is cut off, which takes long.
+    params.sampling.penalty_repeat, params.sampling.penalty_last_n = 1.3, 256
     params.endpoint_metrics, params.cache_ram_mib = True, 0
     params.verbosity = 0
     server = xllamacpp.Server(params)
