@@ -3,9 +3,12 @@ from concurrent.futures import Future
 import pytest
 
 from hippograph.completions import Completion
+from hippograph.models.openai_chat import OpenAIChat
+from hippograph.models.pacing import Limits
 from hippograph.testing.model_contract import ContractAnswer, check_language_model, contract_requests
 from hippograph.testing.scripted import ScriptedModel
 from hippograph.types import Usage
+from tests.servers.running import FaultServer
 
 DONE = Completion(status="done", text="x", usage=Usage(calls=1), attempts=1)
 VALUE = ContractAnswer(answer="In Warsaw.")
@@ -21,6 +24,15 @@ def test_the_scripted_model_keeps_it(setting, answer):
     model = ScriptedModel(answers=lambda request: answer, **setting)
     check_language_model(model)
     model.close()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_the_chat_api_keeps_it(stream):
+    limits = Limits(longest_wait=0.05, timeout=5.0)
+    with FaultServer(shares={"500": 0.1, "429": 0.1, "prose": 0.1, "cut-body": 0.1}) as server:
+        chat = OpenAIChat(model="fault-model", base_url=server.base_url, limits=limits, stream=stream)
+        check_language_model(chat)
+        chat.close()
 
 
 def test_no_request_is_like_another():
