@@ -15,6 +15,7 @@ from hippograph.store.database import make_directory
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.manifest import is_outdated
 from hippograph.store.publication import collect
+from hippograph.store.responses import RESPONSES
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.store.space import needing_space
 
@@ -22,6 +23,9 @@ __all__ = ["CATALOG", "IndexDirectory", "Session"]
 
 CATALOG: Final = "catalog.sqlite"
 """The name of the catalog's file."""
+
+# What was paid for outlives a catalog: answers of language models, and the ledger of batches that bring some.
+_APART: Final = (RESPONSES, "batches.sqlite")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,7 +169,7 @@ class IndexDirectory:
         if not self.path.is_dir():
             return
         self._refuse_lost()
-        held = {path.name for path in self.path.iterdir()} - {LOCK}
+        held = {path.name for path in self.path.iterdir() if not path.name.startswith(_APART)} - {LOCK}
         # Looked for last: another process may be making the index just now, and that file is the first it makes.
         if held and not (self.path / CATALOG).exists():
             raise NoIndexError(f"{self.path} holds other things than an index; name an empty or a new directory")

@@ -11,6 +11,7 @@ import pytest
 from hippograph.errors import DamagedIndexError, IndexMismatchError, NoIndexError
 from hippograph.store.catalog import Catalog
 from hippograph.store.index_directory import CATALOG, IndexDirectory
+from hippograph.store.responses import RESPONSES, ResponseStore
 from hippograph.store.snapshot import publish
 from tests.store.samples import document, many_passages, snapshot_content
 
@@ -45,6 +46,20 @@ def test_what_a_process_leaves_that_died_at_the_very_beginning_is_begun_anew(tmp
         place.catalog()
     with place.session(create=True) as session:
         assert session.catalog.documents.counts() == (0, 0)
+
+
+def test_answers_that_were_paid_for_outlive_a_catalog(tmp_path: Path) -> None:
+    place = IndexDirectory(tmp_path / "it.hippo")
+    ResponseStore(place.path / RESPONSES).save("key", "answer")
+    (place.path / "batches.sqlite").touch()
+    with place.session(create=True) as session:
+        assert session.catalog.documents.counts() == (0, 0)
+
+
+def test_what_holds_other_things_is_no_index(tmp_path: Path) -> None:
+    (tmp_path / "letter.txt").touch()
+    with pytest.raises(NoIndexError, match="other things than an index"):
+        IndexDirectory(tmp_path).session(create=True).__enter__()
 
 
 def rewrite_format(place: IndexDirectory, version: int) -> None:
