@@ -20,7 +20,7 @@ from hippograph.cli.settings import (
     settings_of,
 )
 from hippograph.config.settings import Settings
-from hippograph.config.tables import OPENAI_URL
+from hippograph.config.tables import OPENAI_URL, BudgetSettings
 from hippograph.errors import InputError, NoIndexError
 from hippograph.index.estimate import Estimate, Reading, minutes_within
 from hippograph.index.estimate import estimate as count
@@ -95,9 +95,14 @@ def _reading(settings: Settings) -> Reading:
     reading = Reading(prompts=extraction_prompts(chosen.calls), window=chosen.window or LLMExtractor.window)
     if settings.llm.model is None:
         return reading
-    # A price can be had without a key.
-    llm = settings.llm if settings.llm.base_url else settings.llm.model_copy(update={"base_url": OPENAI_URL})
-    named = settings.model_copy(update={"llm": llm, "extractor": "llm"})
+    # To be told a price takes no key, no ledger of batches and no budget.
+    llm = settings.llm.model_copy(
+        update={
+            "base_url": settings.llm.base_url or OPENAI_URL,
+            "backend": "openai" if settings.llm.backend == "openai-batch" else settings.llm.backend,
+        }
+    )
+    named = settings.model_copy(update={"llm": llm, "extractor": "llm", "budget": BudgetSettings()})
     return replace(reading, extractor=extractor_of(named).fingerprint)
 
 

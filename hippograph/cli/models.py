@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
+from hippograph.cli.settings import place_of
 from hippograph.completions import Sampling
 from hippograph.composition import extractor_named
 from hippograph.config.settings import Settings
+from hippograph.config.tables import EmbeddingSettings, LLMSettings
 from hippograph.errors import IndexDirectoryError, InputError
 from hippograph.index.absent_extractor import AbsentExtractor
 from hippograph.models.onnx_embedder import OnnxEmbedder
+from hippograph.models.pacing import Limits
 from hippograph.models.prices import Price, PriceTable
 from hippograph.protocols import Embedder, Extractor, LanguageModel
 from hippograph.store.snapshot import open_snapshot
@@ -34,6 +37,8 @@ FilterOption = Annotated[
     typer.Option("--filter", help=f"Documents to search, by their metadata: {FILTER_EXAMPLE}"),
 ]
 WaitOption = Annotated[float, typer.Option(min=0, help="Seconds to wait while another process changes the index.")]
+
+_BATCHES: Final = "batches.sqlite"
 
 
 def price_of(settings: Settings, model: str | None) -> Price | None:
@@ -65,7 +70,8 @@ def language_model_of(settings: Settings) -> LanguageModel | None:
     Raises
     ------
     InputError
-        If OpenAI is to be asked without a key, or a budget in dollars is set for a model without a price.
+        If OpenAI is to be asked without a key, a budget in dollars is set for a model without a price, or batches are
+        to be sent for no index.
     """
     llm = settings.llm
     if llm.model is None:
@@ -73,26 +79,31 @@ def language_model_of(settings: Settings) -> LanguageModel | None:
     price = price_of(settings, llm.model)
     if settings.budget.max_cost is not None and price is None:
         raise InputError(f"max_cost is set, and {unpriced(settings, llm.model)}, or set max_tokens instead")
-    from hippograph.models.openai_chat import OpenAIChat
-    from hippograph.models.pacing import Limits
+    if llm.backend == "vllm":
+        from hippograph.models.vllm_offline import VLLMOffline
 
-    if llm.base_url is None and llm.api_key is None:
-        raise InputError(
-            f"there is no API key for {llm.model!r} at OpenAI; set OPENAI_API_KEY, or name another server with "
-            "--llm-base-url"
+        given = {} if llm.concurrency is None else {"concurrency": llm.concurrency}
+        return VLLMOffline(model=llm.model, engine=llm.engine, chat=llm.chat, price=price, **given)
+    _require_key(llm, key="llm")
+    if llm.backend == "openai-batch":
+        from hippograph.models.openai_batch import OpenAIBatch
+
+        return OpenAIBatch(
+            model=llm.model,
+            ledger=place_of(settings) / _BATCHES,
+            base_url=llm.base_url,
+            api_key=llm.api_key,
+            limits=_limits(llm),
+            price=price,
+            extra_body=llm.extra_body,
         )
-    limits = Limits(
-        concurrency=llm.concurrency,
-        requests_per_minute=llm.requests_per_minute,
-        tokens_per_minute=llm.tokens_per_minute,
-        attempts=llm.attempts,
-        timeout=llm.timeout,
-    )
+    from hippograph.models.openai_chat import OpenAIChat
+
     return OpenAIChat(
         model=llm.model,
         base_url=llm.base_url,
         api_key=llm.api_key,
-        limits=limits,
+        limits=_limits(llm),
         price=price,
         stream=llm.stream,
         extra_body=llm.extra_body,
@@ -100,8 +111,85 @@ def language_model_of(settings: Settings) -> LanguageModel | None:
 
 
 def embedder_of(settings: Settings) -> Embedder:
-    """Make the embedder; nothing is connected or loaded yet."""
-    return OnnxEmbedder(path=settings.embedder)
+    """Make the embedder; nothing is connected or loaded yet.
+
+    Raises
+    ------
+    InputError
+        If the settings name two, or a server without saying which model, or OpenAI without a key.
+    """
+    chosen = settings.embedding
+    if chosen.backend == "onnx":
+        if chosen.model is not None:
+            raise InputError(
+                f"embedding.model is {chosen.model!r}, and the backend is onnx, which takes a folder: name it as "
+                "`embedder`, or set embedding.backend to sentence-transformers or openai"
+            )
+        return OnnxEmbedder(path=settings.embedder)
+    if settings.embedder is not None:
+        raise InputError(
+            f"embedder is {settings.embedder}, a folder for onnx, and embedding.backend is {chosen.backend}; leave one "
+            "of the two out"
+        )
+    return _hosted_embedder(settings) if chosen.backend == "openai" else _sentence_transformer(chosen)
+
+
+def _hosted_embedder(settings: Settings) -> Embedder:
+    from hippograph.models.openai_embedder import OpenAIEmbedder
+
+    chosen = settings.embedding
+    if chosen.model is None:
+        raise InputError("embedding.backend is openai, and no model is named; set embedding.model")
+    _require_key(chosen, key="embedding")
+    given = {} if chosen.batch_size is None else {"batch_size": chosen.batch_size}
+    return OpenAIEmbedder(
+        model=chosen.model,
+        base_url=chosen.base_url,
+        api_key=chosen.api_key,
+        limits=_limits(chosen),
+        dimensions=chosen.dimension,
+        query_prefix=chosen.query_prefix or "",
+        passage_prefix=chosen.passage_prefix or "",
+        price=price_of(settings, chosen.model),
+        **given,
+    )
+
+
+def _sentence_transformer(chosen: EmbeddingSettings) -> Embedder:
+    from hippograph.models.sentence_transformer import SentenceTransformerEmbedder
+
+    given = {} if chosen.batch_size is None else {"batch_size": chosen.batch_size}
+    return SentenceTransformerEmbedder(
+        model=chosen.model,
+        revision=chosen.revision,
+        device=chosen.device,
+        devices=chosen.devices or None,
+        dtype=chosen.dtype,
+        query_prompt=chosen.query_prefix,
+        passage_prompt=chosen.passage_prefix,
+        max_length=chosen.max_length,
+        truncate_dimension=chosen.dimension,
+        **given,
+    )
+
+
+def _limits(chosen: LLMSettings | EmbeddingSettings) -> Limits:
+    given = {} if chosen.concurrency is None else {"concurrency": chosen.concurrency}
+    return Limits(
+        requests_per_minute=chosen.requests_per_minute,
+        tokens_per_minute=chosen.tokens_per_minute,
+        attempts=chosen.attempts,
+        timeout=chosen.timeout,
+        **given,
+    )
+
+
+def _require_key(chosen: LLMSettings | EmbeddingSettings, *, key: str) -> None:
+    if chosen.base_url is None and chosen.api_key is None:
+        raise InputError(
+            f"there is no API key to ask {chosen.model!r} at OpenAI; set OPENAI_API_KEY, or name another server: "
+            f"{key}.base_url"
+        )
 
 
 def extractor_of(settings: Settings) -> Extractor:

@@ -44,7 +44,7 @@ class LLMSettings(Table):
     max_tokens, temperature, top_p, seed
         As in `Sampling`.
     concurrency
-        Requests under way at a time.
+        Requests under way at a time; by default 16 at a server, 1,024 with vLLM in this process.
     requests_per_minute, tokens_per_minute
         What the server allows; no limit by default.
     timeout
@@ -55,8 +55,8 @@ class LLMSettings(Table):
         Whether answers are received piece by piece, for servers whose proxies close silent connections.
     extra_body
         Added to every request as it is, for what only one server knows.
-    engine
-        Arguments of the vLLM engine.
+    engine, chat
+        Arguments of the vLLM engine, and of its `chat`.
     """
 
     model: str | None = Field(default=None, min_length=1)
@@ -68,7 +68,7 @@ class LLMSettings(Table):
     temperature: float = Field(default=0.0, ge=0, le=2)
     top_p: float = Field(default=1.0, gt=0, le=1)
     seed: int | None = None
-    concurrency: int = Field(default=16, ge=1)
+    concurrency: int | None = Field(default=None, ge=1)
     requests_per_minute: float | None = Field(default=None, gt=0)
     tokens_per_minute: float | None = Field(default=None, gt=0)
     timeout: float = Field(default=180.0, gt=0)
@@ -76,6 +76,7 @@ class LLMSettings(Table):
     stream: bool = False
     extra_body: dict[str, Any] = Field(default_factory=dict, repr=False)
     engine: dict[str, Any] = Field(default_factory=dict, repr=False)
+    chat: dict[str, Any] = Field(default_factory=dict, repr=False)
 
 
 class EmbeddingSettings(Table):
@@ -86,8 +87,8 @@ class EmbeddingSettings(Table):
     backend
         `onnx`: a folder, named by `embedder`; `sentence-transformers`: in this process, with torch; `openai`: a server
         with `/v1/embeddings`.
-    model
-        Its name, or for `sentence-transformers` a name or folder.
+    model, revision
+        Its name, or for `sentence-transformers` a name or folder, and which version of it.
     base_url, api_key, concurrency, requests_per_minute, tokens_per_minute, timeout, attempts
         As for the language model.
     device, dtype
@@ -96,6 +97,8 @@ class EmbeddingSettings(Table):
         Devices to spread the work over, a process on each.
     dimension
         Length of the vectors, for models that can shorten them.
+    max_length
+        Tokens read of a text by `sentence-transformers`.
     batch_size
         Texts in a request or a step.
     query_prefix, passage_prefix
@@ -104,13 +107,15 @@ class EmbeddingSettings(Table):
 
     backend: Literal["onnx", "sentence-transformers", "openai"] = "onnx"
     model: str | None = Field(default=None, min_length=1)
+    revision: str | None = Field(default=None, min_length=1)
     # May hold a name and a password.
     base_url: str | None = Field(default=None, repr=False)
     api_key: SecretStr | None = None
     device: str | None = Field(default=None, min_length=1)
-    dtype: str | None = Field(default=None, min_length=1)
+    dtype: Literal["float32", "float16", "bfloat16"] = "float32"
     devices: tuple[str, ...] = ()
     dimension: int | None = Field(default=None, ge=1)
+    max_length: int | None = Field(default=None, ge=1)
     batch_size: int | None = Field(default=None, ge=1)
     query_prefix: str | None = None
     passage_prefix: str | None = None

@@ -36,7 +36,7 @@ def test_show_tells_every_value_and_where_it_is_from(folder, monkeypatch):
     told = shown(folder)
     assert told["llm.model"] == {"value": "llama3.1", "origin": "environment HIPPOGRAPH_LLM_MODEL"}
     assert told["index"] == {"value": "it.hippo", "origin": "file hippograph.toml"}
-    assert told["llm.concurrency"] == {"value": 16, "origin": "default"}
+    assert told["llm.timeout"] == {"value": 180.0, "origin": "default"}
     (folder / "other.toml").write_text("llm.concurrency = 3\n")
     assert shown(folder, "--config", "other.toml")["llm.concurrency"] == {"value": 3, "origin": "file other.toml"}
 

@@ -76,6 +76,12 @@ def test_two_calls_cost_more(folder):
     assert two["extraction"]["cost"] > one["extraction"]["cost"]
 
 
+@pytest.mark.parametrize("backend", ["openai", "openai-batch", "vllm"])
+def test_every_backend_can_be_estimated(folder, backend):
+    (folder / "hippograph.toml").write_text("budget.max_cost = 1.0\n")
+    assert told(folder, "--llm-model", "my-llama", "--llm-backend", backend)["extraction"]["calls"] == 10
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
