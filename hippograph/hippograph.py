@@ -342,6 +342,10 @@ def _usage(stage: str, model: str, usage: Usage) -> dict[str, object]:
         "model": model,
         "calls": usage.calls,
         "items": usage.items,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "reused": usage.reused,
         "tokens": usage.tokens,
         "seconds": round(usage.seconds, 3),
+        "cost": round(usage.cost, 6),
     }

@@ -157,7 +157,7 @@ def compare(catalog: Catalog, snapshot: Snapshot) -> Disagreement:
         If the catalog cannot be read.
     """
     extractor, ids = snapshot.manifest.extractor, snapshot.passages.ids
-    held = dict(catalog.extractions.stamps(extractor))
+    held = dict(catalog.extractions.stamps([extractor]))
     _, passages = catalog.documents.counts()
     waiting, stamps = passages - len(held), snapshot.evidence.stamps.tobytes()
     others, changed = {}, set()
@@ -169,7 +169,7 @@ def compare(catalog: Catalog, snapshot: Snapshot) -> Disagreement:
         if stamp is not None:
             changed.add(row)
     contents = {row: snapshot.evidence.contents[row].tobytes() for row in others}
-    known = catalog.extractions.known(extractor, contents.values())
+    known = catalog.extractions.known([extractor], contents.values())
     owners = catalog.documents.owners(others.values())
     # What is there and was not read waits to be read again.
     unread = {row for row, name in others.items() if name in owners} - changed

@@ -205,7 +205,7 @@ class _Count:
         self._seen.update(new)
         known: set[bytes] = set()
         if self.catalog is not None:
-            known = self.catalog.extractions.known(self.reading.extractor, new) - self._waiting
+            known = self.catalog.extractions.known([self.reading.extractor], new) - self._waiting
         texts = [passage.headed_text for passage in new.values()]
         missing = set(texts if self.catalog is None else self.catalog.vectors.missing(self.embedder, "passage", texts))
         for content, passage in new.items():

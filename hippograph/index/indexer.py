@@ -202,7 +202,7 @@ class Indexer:
 
     def _check_built_alike(self, session: Session, *, reembed: bool) -> None:
         """Refuse an index of other models; where no snapshot tells of which, the catalog does."""
-        embedders, extractors = session.catalog.vectors.embedders(), session.catalog.extractions.extractors()
+        embedders, extractors = session.catalog.vectors.embedders(), session.catalog.extractors.all()
         if session.published is not None:
             embedders, extractors = [session.published.manifest.embedder], [session.published.manifest.extractor]
         for part, built, given, exchangeable in (
@@ -270,7 +270,7 @@ class Indexer:
         """Publish what the catalog holds; return the generation, and whether it is a new one."""
         catalog, published = session.catalog, session.published
         with tally.stage("compare"):
-            held = list(catalog.extractions.stamps(self.extractor.fingerprint))
+            held = list(catalog.extractions.stamps([self.extractor.fingerprint]))
             stamps = np.frombuffer(b"".join(stamp for _, stamp in held), dtype=np.uint8).reshape(-1, STAMP_BYTES)
             state = state_of(self.settings, StringTable.of(name for name, _ in held), stamps)
             if published is not None and self._is_current(published.manifest, state):
@@ -279,10 +279,10 @@ class Indexer:
             kept, changed = _compare(base, held)
         with tally.stage("name entities"):
             tally.tell("name entities", len(changed), None)
-            items = catalog.extractions.items_of(self.extractor.fingerprint, list(changed))
+            items = catalog.extractions.items_of([self.extractor.fingerprint], list(changed))
             added = [
                 Addition(passage=passage, extraction=extraction, stamp=changed[passage.id])
-                for passage, extraction in items
+                for passage, extraction, _ in items
             ]
             revised = draft(base, kept, added)
         with tally.stage("embed passages"):

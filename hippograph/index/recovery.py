@@ -94,7 +94,7 @@ def copy_extractions(catalog: Catalog, snapshot: Snapshot) -> None:
     Names and facts come as the graph needs them: facts in normalised form, and nothing that it has no use for.
     """
     extractor, contents = snapshot.manifest.extractor, snapshot.evidence.contents
-    known = catalog.extractions.known(extractor, (content.tobytes() for content in contents))
+    known = catalog.extractions.known([extractor], (content.tobytes() for content in contents))
     wanted = [row for row, content in enumerate(contents) if content.tobytes() not in known]
     for at in range(0, len(wanted), _BATCH):
         pairs = [(snapshot.passages[row], _extraction(snapshot, row)) for row in wanted[at : at + _BATCH]]

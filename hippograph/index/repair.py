@@ -269,7 +269,7 @@ def _as_built(indexer: Indexer, checkup: SnapshotCheckup, catalog: Catalog) -> I
     IndexMismatchError
         If nothing tells which they are.
     """
-    extractor = _built_with("extractor", checkup.extractor, catalog.extractions.extractors(), indexer.extractor)
+    extractor = _built_with("extractor", checkup.extractor, catalog.extractors.all(), indexer.extractor)
     embedder = _built_with("embedder", checkup.embedder, catalog.vectors.embedders(), indexer.embedder)
     return replace(
         indexer,

@@ -10,6 +10,7 @@ from hippograph.store.checking import Fault, check
 from hippograph.store.database import Database
 from hippograph.store.documents import Documents
 from hippograph.store.extractions import Extractions
+from hippograph.store.extractors import Extractors
 from hippograph.store.mending import LostDocument, mend
 from hippograph.store.sources import Sources
 from hippograph.store.usage import UsageLedger
@@ -47,6 +48,7 @@ class Catalog:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.documents = Documents(database)
+        self.extractors = Extractors(database)
         self.extractions = Extractions(database)
         self.vectors = Vectors(database)
         self.sources = Sources(database)

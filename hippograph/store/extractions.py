@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Final, get_args, overload
+from typing import Any, Final, NamedTuple, get_args, overload
 
 from hippograph.errors import IndexDirectoryError
 from hippograph.store.database import Database
+from hippograph.store.extractors import number_of
 from hippograph.store.holdings import PASSAGE_COLUMNS, PASSAGES, altered, passage_of
 from hippograph.store.schema import digest_of_texts, stamp_of
-from hippograph.types import Extraction, ExtractionStatus, Passage, Triple
+from hippograph.store.usage import add_usage
+from hippograph.types import Extraction, ExtractionStatus, Passage, Triple, Usage
 
-__all__ = ["Extractions", "PendingPassages"]
+__all__ = ["Extractions", "PendingPassages", "Reading"]
 
 _STATUSES: Final[tuple[ExtractionStatus, ...]] = get_args(ExtractionStatus)
 _RETRY: Final[tuple[ExtractionStatus, ...]] = ("failed",)
@@ -22,14 +25,16 @@ _RETRY: Final[tuple[ExtractionStatus, ...]] = ("failed",)
 _CHUNK: Final = 900
 
 _NUMBER: Final = "(SELECT number FROM extractors WHERE fingerprint = ?)"
-# CROSS JOIN keeps SQLite from starting with all extractions where few passages are asked for.
-_ITEMS: Final = f"""
-    SELECT {PASSAGE_COLUMNS},
-    extractions.status, extractions.entities, extractions.triples, extractions.error, extractions.stamp
-    FROM {PASSAGES}
-    CROSS JOIN extractions ON extractions.content = passages.content AND extractions.extractor = {_NUMBER}
-"""  # noqa: S608 - only constants are put in
+_COLUMNS: Final = "status, entities, triples, error, stamp"
 _OWN_COLUMNS: Final = 5
+
+
+class Reading(NamedTuple):
+    """A passage, what is in use of what was read out of it, and the fingerprint of the extractor that has read it."""
+
+    passage: Passage
+    extraction: Extraction
+    extractor: str
 
 
 class PendingPassages(Sequence[Passage]):
@@ -116,47 +121,78 @@ class Extractions:
         ids = [name for (name,) in self._database.rows(statement, (extractor, *again))]
         return PendingPassages(self._database, ids)
 
-    def save(self, extractor: str, pairs: Iterable[tuple[Passage, Extraction]]) -> None:
-        """Keep what was read out of passages, in place of earlier extractions of the same, in one transaction."""
+    def save(
+        self,
+        extractor: str,
+        pairs: Iterable[tuple[Passage, Extraction]],
+        *,
+        stage: str | None = None,
+        seconds: float = 0.0,
+    ) -> None:
+        """Keep what was read out of passages, in place of earlier extractions of the same, in one transaction.
+
+        One that failed does not take the place of one that did not.
+
+        Parameters
+        ----------
+        extractor
+            The extractor's fingerprint.
+        pairs
+            Passages and what it read out of them.
+        stage
+            Where the ledger is to add, in the same transaction, what was spent on them; None if nothing was.
+        seconds
+            How long the extractor was waited for, of which the ledger takes note instead of the time each took.
+        """
         # A generator may run the extractor itself, for longer than a transaction should last.
-        rows = []
+        rows, spent = [], Usage()
         for passage, extraction in pairs:
             values = (digest_of_texts(passage.title, passage.text), extraction.status, *_columns(extraction))
             rows.append((*values, stamp_of(extractor, *values)))
+            spent += extraction.usage
         with self._database.transaction() as connection:
-            [number] = connection.execute(f"SELECT {_NUMBER}", (extractor,)).fetchone()
-            if number is None:
-                [number] = connection.execute("SELECT coalesce(max(number), 0) + 1 FROM extractors").fetchone()
-                stamp = stamp_of(number, extractor)
-                connection.execute("INSERT INTO extractors VALUES (?, ?, ?)", (number, extractor, stamp))
+            number = number_of(connection, extractor)
             connection.executemany(
                 f"""INSERT INTO extractions (extractor, content, status, entities, triples, error, stamp)
                 VALUES ({number:d}, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (extractor, content) DO UPDATE SET status = excluded.status, stamp = excluded.stamp,
-                entities = excluded.entities, triples = excluded.triples, error = excluded.error""",  # noqa: S608
+                entities = excluded.entities, triples = excluded.triples, error = excluded.error
+                WHERE excluded.status != 'failed' OR extractions.status = 'failed'""",  # noqa: S608
                 rows,
             )
+            if stage is not None:
+                spent = replace(spent, items=len(rows), seconds=seconds)
+                add_usage(connection, stage, extractor, spent, path=self._database.path)
 
-    def items(self, extractor: str) -> Iterator[tuple[Passage, Extraction]]:
-        """Stream the passages that an extractor has read, in the order of their ids, with what it found.
+    def items(self, order: Sequence[str]) -> Iterator[Reading]:
+        """Stream the passages that were read, in the order of their ids, with what is in use of what was found.
+
+        That is what the most preferred extractor found that had an answer, be it that there is nothing; if all have
+        failed, what the most preferred of them said.
+
+        Parameters
+        ----------
+        order
+            Fingerprints of extractors, the most preferred one first.
 
         Raises
         ------
         DamagedIndexError
             If a passage or an extraction has been altered.
         """
-        for row in self._database.rows(f"{_ITEMS} ORDER BY passages.id", (extractor,)):
-            yield _item(row, extractor, self._database.path)
+        statement, fingerprints = self._in_use(order)
+        for row in self._database.rows(f"{statement} GROUP BY passages.id ORDER BY passages.id"):
+            yield _reading(row, fingerprints, self._database.path)
 
-    def items_of(self, extractor: str, ids: Iterable[str]) -> Iterator[tuple[Passage, Extraction]]:
-        """Stream some passages, in the order given, with what an extractor found; some hundreds are read at a time.
+    def items_of(self, order: Sequence[str], ids: Iterable[str]) -> Iterator[Reading]:
+        """Stream some passages, in the order given, as `items` does; some hundreds are read at a time.
 
         Parameters
         ----------
-        extractor
-            The extractor's fingerprint.
+        order
+            Fingerprints of extractors, the most preferred one first.
         ids
-            Ids of passages that it has read.
+            Ids of passages that one of them has read.
 
         Raises
         ------
@@ -165,41 +201,52 @@ class Extractions:
         DamagedIndexError
             If a passage or an extraction has been altered.
         """
-        path = self._database.path
+        path, (statement, fingerprints) = self._database.path, self._in_use(order)
         remaining = iter(ids)
         while chunk := list(islice(remaining, _CHUNK)):
-            rows = self._database.rows_among(f"{_ITEMS} WHERE passages.id IN (...)", sorted(set(chunk)), (extractor,))
-            found = {row[0]: _item(row, extractor, path) for row in rows}
+            rows = self._database.rows_among(
+                f"{statement} WHERE passages.id IN (...) GROUP BY passages.id", sorted(set(chunk))
+            )
+            found = {row[0]: _reading(row, fingerprints, path) for row in rows}
             for name in chunk:
                 if name not in found:
                     raise _gone(name, path)
                 yield found[name]
 
-    def stamps(self, extractor: str) -> Iterator[tuple[str, bytes]]:
-        """Stream what tells whether anything has changed: a stamp for each passage that an extractor has read.
+    def stamps(self, order: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+        """Stream what tells whether anything has changed: a stamp for each passage that was read.
 
         Parameters
         ----------
-        extractor
-            The extractor's fingerprint.
+        order
+            Fingerprints of extractors, the most preferred one first.
 
         Returns
         -------
-        Ids, in their order, with 32 bytes each: the stamp of the passage and that of the extraction. No text is read
-        for it.
+        Ids, in their order, with 32 bytes each: the stamp of the passage and that of the extraction in use. No text is
+        read for it.
         """
+        ranks, _ = self._ranks(order)
+        if not ranks:
+            return
+        chosen = f"(SELECT content, stamp FROM extractions WHERE extractor = {ranks[0]:d})"  # noqa: S608 - a number
+        if len(ranks) > 1:
+            # With max() over a group, SQLite takes the other columns from the row that has it.
+            chosen = f"""(
+                SELECT content, stamp, max({_rank_of(ranks)}) FROM extractions
+                WHERE extractor IN ({_numbers(ranks)}) GROUP BY content
+            )"""  # noqa: S608 - only numbers are put in
         # In the order of the contents both indices are read from end to end; to look each passage up costs three times
         # as much.
         statement = f"""
-            SELECT passages.id, passages.stamp, extractions.stamp
-            FROM extractions CROSS JOIN passages ON passages.content = extractions.content
-            WHERE extractions.extractor = {_NUMBER} ORDER BY passages.id
-        """  # noqa: S608 - only a constant is put in
-        for name, passage, extraction in self._database.rows(statement, (extractor,)):
+            SELECT passages.id, passages.stamp, chosen.stamp
+            FROM {chosen} AS chosen CROSS JOIN passages ON passages.content = chosen.content ORDER BY passages.id
+        """  # noqa: S608 - only numbers and constants are put in
+        for name, passage, extraction in self._database.rows(statement):
             yield name, passage + extraction
 
     def counts(self, extractor: str) -> dict[ExtractionStatus, int]:
-        """Count the passages by how their extraction ended; all four statuses are present."""
+        """Count the passages that an extractor has read by how that ended; all four statuses are present."""
         statement = f"""
             SELECT extractions.status, count(*) FROM extractions CROSS JOIN passages
             ON passages.content = extractions.content
@@ -208,22 +255,19 @@ class Extractions:
         counted = dict(self._database.rows(statement, (extractor,)))
         return {status: counted.get(status, 0) for status in _STATUSES}
 
-    def extractors(self) -> list[str]:
-        """Return the fingerprints of the extractors that have read anything, in order."""
-        return [name for (name,) in self._database.rows("SELECT fingerprint FROM extractors ORDER BY fingerprint")]
-
-    def known(self, extractor: str, contents: Iterable[bytes]) -> set[bytes]:
-        """Choose the texts that an extractor has read, be they still in the index or not.
+    def known(self, extractors: Sequence[str], contents: Iterable[bytes]) -> set[bytes]:
+        """Choose the texts that one of some extractors has read, be they still in the index or not.
 
         Parameters
         ----------
-        extractor
-            The extractor's fingerprint.
+        extractors
+            Their fingerprints.
         contents
             The `digest_of_texts` of each title and text.
         """
-        statement = f"SELECT content FROM extractions WHERE extractor = {_NUMBER} AND content IN (...)"  # noqa: S608
-        return {content for (content,) in self._database.rows_among(statement, sorted(set(contents)), (extractor,))}
+        ranks, _ = self._ranks(extractors)
+        statement = f"SELECT content FROM extractions WHERE extractor IN ({_numbers(ranks)}) AND content IN (...)"  # noqa: S608
+        return {content for (content,) in self._database.rows_among(statement, sorted(set(contents)))}
 
     def forget_unread(self) -> int:
         """Delete the extractions of texts that no passage has any more, and return how many they were."""
@@ -231,15 +275,47 @@ class Extractions:
         with self._database.transaction() as connection:
             return connection.execute(statement).rowcount
 
+    def _ranks(self, order: Sequence[str]) -> tuple[list[int], dict[int, str]]:
+        """Return the numbers of those extractors that the catalog knows, in their order, and their fingerprints."""
+        known = dict(self._database.rows("SELECT fingerprint, number FROM extractors"))
+        ranks = [known[name] for name in order if name in known]
+        return ranks, {known[name]: name for name in order if name in known}
+
+    def _in_use(self, order: Sequence[str]) -> tuple[str, dict[int, str]]:
+        """Return what asks for passages with the extraction in use, but for what groups them, and the fingerprints."""
+        ranks, fingerprints = self._ranks(order)
+        columns = ", ".join(f"extractions.{name}" for name in _COLUMNS.split(", "))
+        # CROSS JOIN keeps SQLite from starting with all extractions where few passages are asked for. With max() over a
+        # group, it takes the other columns from the row that has it.
+        statement = f"""
+            SELECT {PASSAGE_COLUMNS}, {columns}, extractions.extractor, max({_rank_of(ranks)})
+            FROM {PASSAGES} CROSS JOIN extractions
+            ON extractions.content = passages.content AND extractions.extractor IN ({_numbers(ranks)})
+        """  # noqa: S608 - only constants and numbers are put in
+        return statement, fingerprints
+
+
+def _rank_of(ranks: Sequence[int]) -> str:
+    """Write, in SQL, how much an extraction is preferred: first of all, whether it is of any use."""
+    whens = " ".join(f"WHEN {number:d} THEN {len(ranks) - place}" for place, number in enumerate(ranks))
+    usable = f"(extractions.status IN ('done', 'empty')) * {len(ranks) + 1}"
+    return f"{usable} + CASE extractions.extractor {whens} ELSE 0 END" if whens else usable
+
+
+def _numbers(ranks: Sequence[int]) -> str:
+    return ", ".join(f"{number:d}" for number in ranks)
+
 
 def _columns(extraction: Extraction) -> tuple[str, str, str]:
     triples = [list(triple) for triple in extraction.triples]
     return _json(list(extraction.entities)), _json(triples), _whole(extraction.error)
 
 
-def _item(row: Sequence[Any], extractor: str, path: Path) -> tuple[Passage, Extraction]:
-    passage = passage_of(row[:-_OWN_COLUMNS], path)
-    content, _, status, entities, triples, error, stamp = row[-_OWN_COLUMNS - 2 :]
+def _reading(row: Sequence[Any], fingerprints: Mapping[int, str], path: Path) -> Reading:
+    *columns, number, _ = row
+    passage = passage_of(columns[:-_OWN_COLUMNS], path)
+    content, _, status, entities, triples, error, stamp = columns[-2 - _OWN_COLUMNS :]
+    extractor = fingerprints[number]
     if stamp_of(extractor, content, status, entities, triples, error) != stamp:
         raise altered(f"the extraction of passage {passage.id!r}", path)
     stated: list[list[Any]] = json.loads(triples)
@@ -249,7 +325,7 @@ def _item(row: Sequence[Any], extractor: str, path: Path) -> tuple[Passage, Extr
         triples=tuple(Triple(*triple) for triple in stated),
         error=error,
     )
-    return passage, extraction
+    return Reading(passage, extraction, extractor)
 
 
 def _gone(name: str, path: Path) -> IndexDirectoryError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,10 +67,7 @@ def _step(connection: sqlite3.Connection, path: Path, version: int) -> None:
 
 
 def _from_1_to_2(connection: sqlite3.Connection) -> None:
-    """Stamp all rows, and leave the full text to the snapshots.
-
-    This makes the tables of the current format; with the next format, it has to take those of format 2 along.
-    """
+    """Stamp all rows, and leave the full text to the snapshots."""
     connection.execute("DROP TABLE full_text")
     connection.execute("DROP INDEX passages_by_document")
     connection.execute("DROP INDEX passages_by_content")
@@ -79,6 +76,9 @@ def _from_1_to_2(connection: sqlite3.Connection) -> None:
         connection.execute(f"ALTER TABLE {table} RENAME TO former_{table}")
     connection.execute("CREATE INDEX former_parts ON former_passages(document)")
     create_tables(connection)
+    for table, definition in _OF_FORMAT_2.items():
+        connection.execute(f"DROP TABLE {table}")
+        connection.execute(definition)
     for table, (columns, rows) in _STAMPED_ROWS.items():
         marks = ",".join("?" * len(columns.split(",")))
         connection.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows(connection))  # noqa: S608
@@ -150,5 +150,52 @@ _STAMPED_ROWS: Final[Mapping[str, tuple[str, Callable[[sqlite3.Connection], _Row
     "usage": ("stage, model, calls, items, tokens, seconds, stamp", _usage),
 }
 
-STEPS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1_to_2}
+# The tables that format 3 has changed; all others are as they are now.
+_OF_FORMAT_2: Final = {
+    "extractors": """CREATE TABLE extractors (
+        number INTEGER PRIMARY KEY,
+        fingerprint TEXT NOT NULL UNIQUE,
+        stamp BLOB NOT NULL
+    )""",
+    "usage": """CREATE TABLE usage (
+        row INTEGER PRIMARY KEY,
+        stage TEXT NOT NULL,
+        model TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        items INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        stamp BLOB NOT NULL,
+        UNIQUE (stage, model)
+    )""",
+}
+
+
+def _from_2_to_3(connection: sqlite3.Connection) -> None:
+    """Rank the extractors, and tell tokens read from tokens written, and what they cost.
+
+    Where several extractors have read, nothing here tells which of them the index is of: none is preferred then.
+    """
+    extractors = connection.execute("SELECT number, fingerprint, stamp FROM extractors").fetchall()
+    usage = connection.execute("SELECT row, stage, model, calls, items, tokens, seconds, stamp FROM usage").fetchall()
+    for table in _OF_FORMAT_2:
+        connection.execute(f"DROP TABLE {table}")
+    create_tables(connection, *_OF_FORMAT_2)
+    preference = 1 if len(extractors) == 1 else 0
+    for number, fingerprint, stamp in extractors:
+        kept = _carried(stamp, (number, fingerprint), (number, fingerprint, preference))
+        connection.execute("INSERT INTO extractors VALUES (?, ?, ?, ?)", (number, fingerprint, preference, kept))
+    for row, stage, model, calls, items, tokens, seconds, stamp in usage:
+        # No model of format 2 counted tokens, so it does not matter which they are.
+        now = (stage, model, calls, items, tokens, 0, 0, seconds, 0.0)
+        kept = _carried(stamp, (stage, model, calls, items, tokens, seconds), now)
+        connection.execute("INSERT INTO usage VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", (row, *now, kept))
+
+
+def _carried(stamp: bytes, before: Sequence[Any], now: Sequence[Any]) -> bytes:
+    """Stamp a row anew; one that was altered keeps its stamp, so that it is still found."""
+    return stamp_of(*now) if stamp_of(*before) == stamp else stamp
+
+
+STEPS: Final[Mapping[int, Callable[[sqlite3.Connection], None]]] = {1: _from_1_to_2, 2: _from_2_to_3}
 """What brings a catalog of each older format to the next."""

@@ -15,7 +15,7 @@ __all__ += ["expected_schema", "schema_of", "stamp_of"]
 APPLICATION_ID: Final = 0x48495050
 """Marks an SQLite file as a catalog of hippograph ("HIPP")."""
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Raised whenever a table, a digest or a stamp changes; `migrations` brings older files up to it."""
 
 _STATEMENTS: Final = (
@@ -51,6 +51,7 @@ _STATEMENTS: Final = (
     """CREATE TABLE extractors (
         number INTEGER PRIMARY KEY,
         fingerprint TEXT NOT NULL UNIQUE,
+        preference INTEGER NOT NULL,
         stamp BLOB NOT NULL
     )""",
     """CREATE TABLE extractions (
@@ -92,8 +93,11 @@ _STATEMENTS: Final = (
         model TEXT NOT NULL,
         calls INTEGER NOT NULL,
         items INTEGER NOT NULL,
-        tokens INTEGER NOT NULL,
+        input_tokens INTEGER NOT NULL,
+        output_tokens INTEGER NOT NULL,
+        reused INTEGER NOT NULL,
         seconds REAL NOT NULL,
+        cost REAL NOT NULL,
         stamp BLOB NOT NULL,
         UNIQUE (stage, model)
     )""",
@@ -103,10 +107,12 @@ Schema: TypeAlias = list[tuple[str, str, str | None]]
 """Kind, name and definition of each table and index, in order."""
 
 
-def create_tables(connection: sqlite3.Connection) -> None:
-    """Make the tables of a catalog, inside the caller's transaction."""
+def create_tables(connection: sqlite3.Connection, *names: str) -> None:
+    """Make the tables of a catalog, or some of them without their indices, inside the caller's transaction."""
+    beginnings = tuple(f"CREATE TABLE {name} (" for name in names)
     for statement in _STATEMENTS:
-        connection.execute(statement)
+        if not names or statement.startswith(beginnings):
+            connection.execute(statement)
 
 
 def schema_of(connection: sqlite3.Connection) -> Schema:

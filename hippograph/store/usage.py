@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
 from typing import Any, Final
 
 from hippograph.store.database import Database
@@ -10,7 +13,11 @@ from hippograph.store.holdings import altered
 from hippograph.store.schema import stamp_of
 from hippograph.types import Usage
 
-__all__ = ["UsageLedger"]
+__all__ = ["UsageLedger", "add_usage"]
+
+_FIELDS: Final = tuple(field.name for field in fields(Usage))
+_REAL: Final = frozenset({"seconds", "cost"})
+_COLUMNS: Final = ", ".join(("stage", "model", *_FIELDS, "stamp"))
 
 
 class UsageLedger:
@@ -38,14 +45,7 @@ class UsageLedger:
             What it has done since it was last added.
         """
         with self._database.transaction() as connection:
-            statement = f"SELECT {_COLUMNS} FROM usage WHERE stage = ? AND model = ?"  # noqa: S608
-            found = connection.execute(statement, (stage, model)).fetchone()
-            total = usage if found is None else self._usage(found) + usage
-            values = (stage, model, total.calls, total.items, total.tokens, float(total.seconds))
-            connection.execute(
-                f"INSERT OR REPLACE INTO usage ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
-                (*values, stamp_of(*values)),
-            )
+            add_usage(connection, stage, model, usage, path=self._database.path)
 
     def totals(self) -> dict[tuple[str, str], Usage]:
         """Return the sums by stage and model, in this order.
@@ -56,14 +56,39 @@ class UsageLedger:
             If one has been altered.
         """
         rows = self._database.rows(f"SELECT {_COLUMNS} FROM usage ORDER BY stage, model")  # noqa: S608
-        return {(row[0], row[1]): self._usage(row) for row in rows}
-
-    def _usage(self, row: Sequence[Any]) -> Usage:
-        *values, stamp = row
-        if stamp_of(*values) != stamp:
-            raise altered(f"the usage of {values[1]!r}", self._database.path)
-        _, _, calls, items, tokens, seconds = values
-        return Usage(calls=calls, items=items, input_tokens=tokens, seconds=seconds)
+        return {(row[0], row[1]): _usage(row, self._database.path) for row in rows}
 
 
-_COLUMNS: Final = "stage, model, calls, items, tokens, seconds, stamp"
+def add_usage(connection: sqlite3.Connection, stage: str, model: str, usage: Usage, *, path: Path) -> None:
+    """Add to the ledger inside the caller's transaction, so that work and what it cost are kept together or not at all.
+
+    Parameters
+    ----------
+    connection
+        May write, and is in a transaction.
+    stage, model, usage
+        As for `UsageLedger.add`.
+    path
+        The file, for messages.
+
+    Raises
+    ------
+    DamagedIndexError
+        If the former sum has been altered.
+    """
+    statement = f"SELECT {_COLUMNS} FROM usage WHERE stage = ? AND model = ?"  # noqa: S608 - names of ours
+    found = connection.execute(statement, (stage, model)).fetchone()
+    total = usage if found is None else _usage(found, path) + usage
+    sums = [float(getattr(total, name)) if name in _REAL else getattr(total, name) for name in _FIELDS]
+    marks = ",".join("?" * (len(sums) + 3))
+    connection.execute(
+        f"INSERT OR REPLACE INTO usage ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - names of ours and question marks
+        (stage, model, *sums, stamp_of(stage, model, *sums)),
+    )
+
+
+def _usage(row: Sequence[Any], path: Path) -> Usage:
+    *values, stamp = row
+    if stamp_of(*values) != stamp:
+        raise altered(f"the usage of {values[1]!r}", path)
+    return Usage(**dict(zip(_FIELDS, values[2:], strict=True)))

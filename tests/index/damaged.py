@@ -17,11 +17,12 @@ import numpy as np
 from hippograph.hippograph import HippoGraph
 from hippograph.index.indexer import Indexer
 from hippograph.store.manifest import MANIFEST, POINTER, Manifest, read_pointer
+from hippograph.store.schema import stamp_of
 from hippograph.store.snapshot import SNAPSHOTS, open_snapshot
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.types import Document, Extraction, FloatArray, Passage, TextRole
 from tests.conftest import small_passages
-from tests.store.test_migrations import FORMAT_1
+from tests.store.test_migrations import FORMAT_1, FORMAT_2
 
 CATALOG = "catalog.sqlite"
 QUERIES = ("Who built the ship that Nansen sailed north?", "北京", "Amundsen")
@@ -135,18 +136,38 @@ def forge_array(directory: Path, name: str, change: Callable[[np.ndarray[Any, An
 
 def write_format_1(directory: Path) -> None:
     """Turn an index into one that hippograph 0.1.0 made, as far as that is looked at."""
+    write_catalog(directory, FORMAT_1)
+    forge_manifest(directory, lambda content: (content.update(format_version=1), content.pop("settings")))
+
+
+def write_format_2(directory: Path) -> None:
+    """Turn an index into one of the second format."""
+    write_catalog(
+        directory,
+        FORMAT_2,
+        "UPDATE extractors SET stamp = stamp(number, fingerprint)",
+        "UPDATE usage SET stamp = stamp(stage, model, calls, items, tokens, seconds)",
+    )
+    forge_manifest(directory, lambda content: content.update(format_version=2))
+
+
+def write_catalog(directory: Path, definitions: Sequence[str], *changes: str) -> None:
+    """Put the rows of the catalog into tables that are defined in another way."""
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as old:
-        for statement in FORMAT_1:
+        for statement in definitions:
             old.execute(statement)
         old.execute("ATTACH ? AS now", (str(directory / CATALOG),))
         for table in ("documents", "passages", "extractors", "extractions", "embedders", "vectors", "usage"):
             columns = ", ".join(name for _, name, *_ in old.execute(f"PRAGMA main.table_info({table})"))
-            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {columns} FROM now.{table}")
+            values = columns.replace("tokens", "input_tokens + output_tokens")
+            old.execute(f"INSERT INTO main.{table} ({columns}) SELECT {values} FROM now.{table}")
         old.execute("DETACH now")
+        old.create_function("stamp", -1, stamp_of)
+        for statement in changes:
+            old.execute(statement)
         (directory / CATALOG).unlink()
         with closing(sqlite3.connect(directory / CATALOG)) as file:
             old.backup(file)
-    forge_manifest(directory, lambda content: (content.update(format_version=1), content.pop("settings")))
 
 
 @contextmanager

@@ -65,8 +65,8 @@ def say(catalog: Catalog) -> Values:
     }
     for name in EXTRACTORS:
         said |= {
-            f"items {name}": {passage.id: found for passage, found in catalog.extractions.items(name)},
-            f"stamps {name}": dict(catalog.extractions.stamps(name)),
+            f"items {name}": {passage.id: found for passage, found, _ in catalog.extractions.items([name])},
+            f"stamps {name}": dict(catalog.extractions.stamps([name])),
             f"counts {name}": catalog.extractions.counts(name),
             f"pending {name}": [passage.id for passage in catalog.extractions.pending(name)],
         }

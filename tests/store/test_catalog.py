@@ -101,9 +101,9 @@ def test_a_newer_format_and_another_programs_file_do_not_match(path: Path) -> No
     Catalog.open(path, create=True).close()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE later (row INTEGER PRIMARY KEY)")
-        connection.execute("PRAGMA user_version = 3")
+        connection.execute("PRAGMA user_version = 4")
     for create in (False, True):
-        with pytest.raises(IndexMismatchError, match=r"format 3.*newer hippograph"):
+        with pytest.raises(IndexMismatchError, match=r"format 4.*newer hippograph"):
             Catalog.open(path, create=create)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA application_id = 7")
@@ -298,7 +298,7 @@ def test_altered_usage_is_not_added_to(path: Path) -> None:
     with Catalog.open(path, create=True) as catalog:
         catalog.usage.add("extract", "model", Usage(calls=1))
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("UPDATE usage SET tokens = 64")
+            other.execute("UPDATE usage SET output_tokens = 64")
         with pytest.raises(DamagedIndexError, match="'model'"):
             catalog.usage.totals()
         with pytest.raises(DamagedIndexError, match="'model'"):

@@ -166,7 +166,7 @@ def test_weights_come_back_bit_for_bit(weights: list[float]) -> None:
 
 @pytest.mark.parametrize("make", [to_networkx, to_igraph])
 def test_a_graph_tells_where_it_is_from(small: HippoGraph, tmp_path: Path, make: Callable[[Snapshot], Any]) -> None:
-    snapshot = small.snapshot
+    snapshot = small.parts.snapshot
     graph = make(snapshot)
     read = igraph.Graph.Read_GraphML(str(write_graphml(snapshot, tmp_path / "small.graphml")))
     names = ("generation", "graph_digest", "embedder", "extractor")
@@ -192,7 +192,7 @@ def test_a_file_that_is_there_is_refused(small: HippoGraph, tmp_path: Path) -> N
     (tmp_path / "mine.graphml").write_text("keep")
     for taken in ("mine.graphml", "."):
         with pytest.raises(InputError, match=r"exists already"):
-            write_graphml(small.snapshot, tmp_path / taken)
+            write_graphml(small.parts.snapshot, tmp_path / taken)
     assert (tmp_path / "mine.graphml").read_text() == "keep"
 
 

@@ -125,7 +125,7 @@ def test_synonyms_are_those_that_the_graph_was_made_with() -> None:
 
 
 def test_vectors_are_lists_of_fixed_length_and_the_same_bits(small: HippoGraph, tmp_path: Path) -> None:
-    snapshot = small.snapshot
+    snapshot = small.parts.snapshot
     paths = {path.stem: path for path in export_parquet(snapshot, tmp_path / "tables", vectors=True)}
     for name in ("passages", "entities", "triples"):
         column = pq.read_table(paths[name]).column("vector").combine_chunks()
@@ -162,7 +162,7 @@ def test_row_groups_make_no_difference(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_the_metadata_tells_where_the_tables_are_from_and_the_bytes_repeat(small: HippoGraph, tmp_path: Path) -> None:
-    snapshot = small.snapshot
+    snapshot = small.parts.snapshot
     once, again = (export_parquet(snapshot, tmp_path / name) for name in ("once", "again"))
     for path, other in zip(once, again, strict=True):
         assert path.read_bytes() == other.read_bytes()
@@ -174,7 +174,7 @@ def test_the_metadata_tells_where_the_tables_are_from_and_the_bytes_repeat(small
 
 
 def test_keys_join(small: HippoGraph, tmp_path: Path) -> None:
-    tables = {path.stem: pq.read_table(path) for path in export_parquet(small.snapshot, tmp_path / "tables")}
+    tables = {path.stem: pq.read_table(path) for path in export_parquet(small.parts.snapshot, tmp_path / "tables")}
     joined = (
         tables["mentions"]
         .join(tables["passages"].select(["passage_id", "document_id", "title_entity"]), "passage_id", join_type="inner")
@@ -192,14 +192,14 @@ def test_a_folder_that_holds_something_is_refused(small: HippoGraph, tmp_path: P
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "note.txt").write_text("keep")
     with pytest.raises(InputError, match=r"mine.* is not an empty folder"):
-        export_parquet(small.snapshot, tmp_path / "mine")
+        export_parquet(small.parts.snapshot, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["note.txt"]
 
 
 def test_without_pyarrow_the_extra_is_named(small: HippoGraph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'hippograph\[parquet\]'"):
-        export_parquet(small.snapshot, tmp_path / "tables")
+        export_parquet(small.parts.snapshot, tmp_path / "tables")
     assert not (tmp_path / "tables").exists()
 
 

@@ -19,6 +19,7 @@ from hippograph.errors import DamagedIndexError, IndexMismatchError
 from hippograph.store import migrations
 from hippograph.store.catalog import Catalog
 from hippograph.store.documents import DocumentRecord, document_digest
+from hippograph.store.extractions import Reading
 from hippograph.store.schema import FORMAT_VERSION, digest_of_texts, expected_schema, schema_of
 from hippograph.types import Document, Extraction, Passage, Triple, Usage
 from tests.store.samples import TEXTS, document, fresh_catalog, unit_rows
@@ -85,6 +86,84 @@ FORMAT_1 = (
     "PRAGMA application_id = 1212764240",
     "PRAGMA user_version = 1",
 )
+FORMAT_2 = (
+    """CREATE TABLE documents (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        stamp BLOB NOT NULL,
+        parts INTEGER NOT NULL,
+        source TEXT NOT NULL,
+        origin TEXT NOT NULL,
+        title TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        metadata TEXT NOT NULL
+    )""",
+    """CREATE TABLE passages (
+        row INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        document INTEGER NOT NULL REFERENCES documents(row),
+        position INTEGER NOT NULL,
+        stamp BLOB NOT NULL,
+        content BLOB NOT NULL,
+        start INTEGER NOT NULL,
+        end INTEGER NOT NULL,
+        page INTEGER,
+        title TEXT NOT NULL,
+        text TEXT NOT NULL
+    )""",
+    "CREATE UNIQUE INDEX passages_by_document ON passages(document, position)",
+    "CREATE INDEX passages_by_content ON passages(content, id, stamp)",
+    """CREATE TABLE extractors (
+        number INTEGER PRIMARY KEY,
+        fingerprint TEXT NOT NULL UNIQUE,
+        stamp BLOB NOT NULL
+    )""",
+    """CREATE TABLE extractions (
+        row INTEGER PRIMARY KEY,
+        extractor INTEGER NOT NULL REFERENCES extractors(number),
+        content BLOB NOT NULL,
+        stamp BLOB NOT NULL,
+        status TEXT NOT NULL CHECK (status IN ('done', 'empty', 'invalid', 'failed')),
+        entities TEXT NOT NULL,
+        triples TEXT NOT NULL,
+        error TEXT NOT NULL,
+        UNIQUE (extractor, content)
+    )""",
+    "CREATE INDEX extractions_by_content ON extractions(extractor, content, status, stamp)",
+    """CREATE TABLE embedders (
+        number INTEGER PRIMARY KEY,
+        fingerprint TEXT NOT NULL UNIQUE,
+        dimension INTEGER NOT NULL,
+        stamp BLOB NOT NULL
+    )""",
+    """CREATE TABLE vectors (
+        row INTEGER PRIMARY KEY,
+        embedder INTEGER NOT NULL REFERENCES embedders(number),
+        key BLOB NOT NULL,
+        checksum INTEGER NOT NULL,
+        vector BLOB NOT NULL,
+        UNIQUE (embedder, key)
+    )""",
+    """CREATE TABLE sources (
+        row INTEGER PRIMARY KEY,
+        origin TEXT NOT NULL UNIQUE,
+        source TEXT NOT NULL,
+        stamp BLOB NOT NULL
+    )""",
+    """CREATE TABLE usage (
+        row INTEGER PRIMARY KEY,
+        stage TEXT NOT NULL,
+        model TEXT NOT NULL,
+        calls INTEGER NOT NULL,
+        items INTEGER NOT NULL,
+        tokens INTEGER NOT NULL,
+        seconds REAL NOT NULL,
+        stamp BLOB NOT NULL,
+        UNIQUE (stage, model)
+    )""",
+    "PRAGMA application_id = 1212764240",
+    "PRAGMA user_version = 2",
+)
 TABLES = ("documents", "passages", "extractors", "extractions", "embedders", "vectors", "usage")
 FINGERPRINTS = ("extractor:one", "extractor:two")
 
@@ -134,14 +213,24 @@ def write_format_1(path: Path) -> None:
         connection.execute("INSERT INTO usage VALUES ('extract', 'extractor:one', 1, 2, 3, 0.25)")
 
 
+def write_format_2(path: Path) -> None:
+    """Write the file that the step from format 1 makes; a test below compares its tables with those of format 2."""
+    write_format_1(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrations, "FORMAT_VERSION", 2)
+        migrations.migrate(connection, path)
+
+
 def rows(path: Path) -> list[list[tuple[Any, ...]]]:
-    """All rows of the tables that both formats have, in the columns of format 1."""
+    """All rows of the tables that all formats have, in the columns of format 1."""
     with closing(sqlite3.connect(path)) as connection, closing(sqlite3.connect(":memory:")) as old:
         for statement in FORMAT_1:
             old.execute(statement)
         found = []
         for table in TABLES:
             columns = ", ".join(name for _, name, *_ in old.execute(f"PRAGMA table_info({table})"))
+            if table == "usage" and version(path) > 2:
+                columns = columns.replace("tokens", "input_tokens + output_tokens")
             found.append(connection.execute(f"SELECT {columns} FROM {table} ORDER BY {columns}").fetchall())
         return found
 
@@ -182,13 +271,16 @@ def check_migrated(path: Path) -> None:
                 for passage in passages
             ]
             fresh.extractions.save(name, zip(passages, found, strict=True))
-            assert list(catalog.extractions.items(name)) == list(zip(passages, found, strict=True))
-            assert list(catalog.extractions.stamps(name)) == list(fresh.extractions.stamps(name))
+            read = [Reading(passage, one, name) for passage, one in zip(passages, found, strict=True)]
+            assert list(catalog.extractions.items([name])) == read
+            assert list(catalog.extractions.stamps([name])) == list(fresh.extractions.stamps([name]))
             assert len(catalog.extractions.pending(name)) == 0
         fresh.vectors.save("embedder", "passage", TEXTS, unit_rows(len(TEXTS)))
         loaded = catalog.vectors.load("embedder", "passage", TEXTS)
         assert np.array_equal(loaded, fresh.vectors.load("embedder", "passage", TEXTS))
         usage = Usage(calls=1, items=2, input_tokens=3, seconds=0.25)
+        # Which of the two was in use, nothing tells.
+        assert (catalog.extractors.all(), catalog.extractors.order()) == ([*FINGERPRINTS], [])
         assert catalog.usage.totals() == {("extract", "extractor:one"): usage}
     with closing(sqlite3.connect(path)) as connection:
         assert schema_of(connection) == expected_schema()
@@ -201,8 +293,28 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def path_2(tmp_path: Path) -> Path:
+    path = tmp_path / "newer.hippo" / "catalog.sqlite"
+    write_format_2(path)
+    return path
+
+
+def test_format_1_becomes_format_2_first(path_2: Path) -> None:
+    with closing(sqlite3.connect(path_2)) as connection, closing(sqlite3.connect(":memory:")) as made:
+        for statement in FORMAT_2:
+            made.execute(statement)
+        assert schema_of(connection) == schema_of(made)
+    assert version(path_2) == 2
+
+
+@pytest.mark.parametrize("write", [write_format_1, write_format_2])
 @pytest.mark.parametrize("way", [{"create": True}, {"write": True}])
-def test_format_1_is_brought_up_to_date_by_who_may_write(path: Path, way: dict[str, bool]) -> None:
+def test_older_formats_are_brought_up_to_date_by_who_may_write(
+    tmp_path: Path, write: Callable[[Path], None], way: dict[str, bool]
+) -> None:
+    path = tmp_path / "old.hippo" / "catalog.sqlite"
+    write(path)
     before = rows(path)
     Catalog.open(path, **way).close()
     assert version(path) == FORMAT_VERSION
@@ -219,11 +331,43 @@ def test_format_1_is_brought_up_to_date_by_who_may_write(path: Path, way: dict[s
 DONE = Extraction(status="done", entities=("Oslo",))
 
 
-def test_a_reader_is_told_what_to_do_and_changes_nothing(path: Path) -> None:
-    before = path.read_bytes()
-    with pytest.raises(IndexMismatchError, match=r"format 1.*hippograph doctor --repair --index .*old\.hippo"):
-        Catalog.open(path)
-    assert path.read_bytes() == before
+def test_a_reader_is_told_what_to_do_and_changes_nothing(path: Path, path_2: Path) -> None:
+    for number, old in enumerate((path, path_2), 1):
+        before = old.read_bytes()
+        with pytest.raises(IndexMismatchError, match=rf"format {number}.*hippograph doctor --repair --index .*\.hippo"):
+            Catalog.open(old)
+        assert old.read_bytes() == before
+
+
+def alter(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+
+
+def test_the_only_extractor_is_the_preferred_one(path_2: Path) -> None:
+    alter(path_2, "DELETE FROM extractions WHERE extractor = 1", "DELETE FROM extractors WHERE number = 1")
+    with Catalog.open(path_2, write=True) as catalog:
+        assert catalog.extractors.order() == ["extractor:two"]
+        assert catalog.check() == []
+
+
+def test_what_was_altered_before_is_found_afterwards(path_2: Path) -> None:
+    alter(path_2, "UPDATE usage SET calls = 9", "UPDATE extractors SET fingerprint = 'extractor:onf' WHERE number = 1")
+    with Catalog.open(path_2, write=True) as catalog:
+        assert [fault.part for fault in catalog.check()] == ["extractors", "usage"]
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_failure_in_the_last_step_leaves_format_2(path_2: Path, monkeypatch: pytest.MonkeyPatch, call: int) -> None:
+    before = path_2.read_bytes()
+    with monkeypatch.context() as patch:
+        patch.setattr(migrations, "stamp_of", fail_at(call, lambda: [][0]))
+        with pytest.raises(IndexError):
+            Catalog.open(path_2, write=True)
+    assert (version(path_2), path_2.read_bytes()) == (2, before)
+    Catalog.open(path_2, write=True).close()
+    check_migrated(path_2)
 
 
 def fail_at(call: int, act: Callable[[], object]) -> Callable[..., bytes]:

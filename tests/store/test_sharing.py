@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks import sharing
 from benchmarks.sharing import QUERIES, documents, expected_digests, faults, generations_of, open_index, share
-from hippograph.composition import RETRIEVERS
+from hippograph.composition import RETRIEVERS, Composition
 from hippograph.errors import IndexDirectoryError
 from hippograph.hippograph import HippoGraph
 from hippograph.store import index_directory
@@ -153,7 +153,7 @@ def test_a_retriever_is_of_one_snapshot_whatever_is_published_while_it_is_made(
         index.index(documents(1, PASSAGES))
         answers = [index.parts.snapshot]
         # A second look may find another one.
-        monkeypatch.setattr(HippoGraph, "snapshot", property(lambda self: answers.pop()))
+        monkeypatch.setattr(Composition, "snapshot", property(lambda self: answers.pop()))
         ranking = index.parts.retriever(name).retrieve(QUERIES, k=5)[0]
     assert generations_of([ranking]) == {1}
 
