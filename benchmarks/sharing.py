@@ -25,7 +25,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hippograph.hippograph import RETRIEVERS, HippoGraph
+from hippograph.composition import RETRIEVERS
+from hippograph.hippograph import HippoGraph
 from hippograph.store.snapshot import SNAPSHOTS
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.types import Document, Ranking

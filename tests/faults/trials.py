@@ -87,7 +87,7 @@ class Scene:
             yield None
             return
         with Models().open(directory) as reader:
-            assert reader.snapshot is not None
+            assert reader.parts.snapshot is not None
             yield reader
 
 

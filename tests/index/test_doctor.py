@@ -160,7 +160,7 @@ def test_nothing_published(index):
 
 
 def test_nothing_indexed(tmp_path):
-    with HippoGraph(tmp_path / "it.hippo", indexer=FORBIDDEN) as index, index._place.session(create=True):
+    with HippoGraph(tmp_path / "it.hippo", indexer=FORBIDDEN) as index, index.parts.place.session(create=True):
         pass
     assert told(examine(tmp_path / "it.hippo", indexer=FORBIDDEN)) == [("note", SNAPSHOTS)]
     for path in (tmp_path / "nowhere", tmp_path):
@@ -372,7 +372,7 @@ def test_pages_of_the_catalog(index):
 
 def test_a_snapshot_that_is_behind_is_a_note(index):
     with HippoGraph(index, extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
-        with hippograph._place.session() as session:
+        with hippograph.parts.place.session() as session:
             session.catalog.documents.delete(["fram"])
             session.catalog.documents.replace(Document(id="new", text="Unread."), [])
         [finding] = examine(index, indexer=FORBIDDEN).findings

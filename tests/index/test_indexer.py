@@ -113,10 +113,10 @@ def test_the_order_and_split_of_additions_do_not_matter(bench, tmp_path):
     assert bench.digest() == other.digest()
     with bench.open() as one, other.open() as another:
         for name in ("indptr", "indices", "weights"):
-            assert np.array_equal(getattr(one.snapshot.graph, name), getattr(another.snapshot.graph, name))
+            assert np.array_equal(getattr(one.parts.snapshot.graph, name), getattr(another.parts.snapshot.graph, name))
         for name in ("passage_vectors", "entity_vectors", "triple_vectors", "title_entities", "entity_passages"):
-            assert np.array_equal(getattr(one.snapshot, name), getattr(another.snapshot, name))
-        assert list(one.snapshot.triples) == list(another.snapshot.triples)
+            assert np.array_equal(getattr(one.parts.snapshot, name), getattr(another.parts.snapshot, name))
+        assert list(one.parts.snapshot.triples) == list(another.parts.snapshot.triples)
 
 
 def test_the_digest_is_of_the_content_not_of_the_ids(bench, tmp_path):

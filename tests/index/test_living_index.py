@@ -89,7 +89,7 @@ def test_what_comes_back_is_neither_extracted_nor_embedded_again(bench):
 
 def test_a_delete_publishes_what_a_killed_one_had_left(bench):
     bench.run([of_2020s(number) for number in range(4)])
-    with bench.open() as hippograph, hippograph._place.session() as session:
+    with bench.open() as hippograph, hippograph.parts.place.session() as session:
         # As if it had been killed between the catalog and the snapshot.
         session.catalog.documents.delete(["d01"])
     with bench.open() as hippograph:
@@ -207,7 +207,7 @@ def test_a_filter_answers_as_an_index_of_its_documents_alone(years, tmp_path, fi
     alone = HippoGraph(tmp_path / "alone.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder())
     with alone:
         alone.index(chosen)
-        assert part.manifest.graph_digest == alone.snapshot.manifest.graph_digest
+        assert part.manifest.graph_digest == alone.parts.snapshot.manifest.graph_digest
         for name in RETRIEVERS:
             for question in (*QUESTIONS, "Who met Nansen near Larvik?"):
                 expected = alone.retrieve(question, k=30, retriever=name)
@@ -237,7 +237,7 @@ def test_hidden_documents_do_not_lead_from_one_to_another(tmp_path):
 def test_parts_of_an_index_are_made_once_and_forgotten_with_it(years):
     first = part_of(years, "year >= 2020")
     assert part_of(years, "year>=2020") is first
-    assert part_of(years, "year") is years.snapshot
+    assert part_of(years, "year") is years.parts.snapshot
     years.index([of_2020s(99)])
     assert part_of(years, "year >= 2020") is not first
 
@@ -380,7 +380,7 @@ class LivingIndex(RuleBasedStateMachine):
             self.folder / "fresh.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()
         ) as fresh:
             fresh.index(documents)
-            expected = fresh.snapshot
+            expected = fresh.parts.snapshot
             assert snapshot.manifest.graph_digest == expected.manifest.graph_digest
             assert_same(
                 replace(snapshot, manifest=expected.manifest, hold=None),

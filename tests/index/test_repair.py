@@ -469,7 +469,7 @@ def test_pruning_keeps_what_is_needed_and_nothing_else(index):
 
 def test_pruning_waits_for_what_is_not_published(index):
     with HippoGraph(index, extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
-        with hippograph._place.session() as session:
+        with hippograph.parts.place.session() as session:
             session.catalog.documents.delete(["fram"])
         with pytest.raises(IndexMismatchError, match="hippograph index SOURCE"):
             prune(index)

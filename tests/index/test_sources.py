@@ -36,12 +36,12 @@ def rows(path: str, **texts: str) -> None:
 
 def held(index: HippoGraph) -> dict[str, str]:
     with opened(index.directory) as other:
-        return {passage.id: passage.source for passage in other.snapshot.passages}
+        return {passage.id: passage.source for passage in other.parts.snapshot.passages}
 
 
 def texts(index: HippoGraph) -> dict[str, str]:
     with opened(index.directory) as other:
-        return {passage.id: passage.text for passage in other.snapshot.passages}
+        return {passage.id: passage.text for passage in other.parts.snapshot.passages}
 
 
 def test_what_lies_beside_the_folder_of_the_index_is_not_in_it(here):
