@@ -142,6 +142,7 @@ class Trial:
         self.place = folder / "faulty.hippo"
         self.books = [Books(found={}, usage=Usage())]
         self.killed: list[int] = []
+        self.under_way: list[int] = []
 
     def run(self, *, kill_after: int | None = None) -> str:
         """Index in a process of its own, and say how it went.
@@ -210,7 +211,8 @@ class Trial:
         return [
             f"delivered: {dict(total)}",
             f"in the index: {counted}",
-            f"under way when killed: {dict(low)}" + (f", at most {dict(high)}" if low != high else ""),
+            f"passages under way at each kill: {self.under_way}; on them: {dict(low)}"
+            + (f", at most {dict(high)}" if low != high else ""),
             f"good answers asked for again: {again}",
             f"requests by what befell them: {dict(Counter(entry['fault'] for entry in entries))}",
         ]
@@ -244,6 +246,7 @@ class Trial:
     def _count_lost(self, entries: Sequence[dict[str, Any]]) -> tuple[Counter[str], Counter[str]]:
         """Count what the client had not written down when it was killed: at least, and at most."""
         low, high = _cost(()), _cost(())
+        self.under_way = []
         for mark in self.killed:
             mine = [entry for entry in entries if entry["mark"] == mark]
             asked = {entry["topic"] for entry in mine}
@@ -254,6 +257,7 @@ class Trial:
             high.update(_cost(entry for entry in mine if entry["topic"] in lost | unsure))
             # A client leads some more dialogues than it sends requests at a time.
             room = self.client.concurrency + max(4, self.client.concurrency // 4)
+            self.under_way.append(len(lost))
             assert len(lost) <= room, f"run {mark + 1} was killed with {len(lost)} passages under way"
         return low, high
 
