@@ -208,11 +208,11 @@ class Trial:
         for name, amount in counted.items():
             least, most = total[name] - high[name], total[name] - low[name]
             assert least <= amount <= most, f"{amount:,} {name} in the index, {least:,} to {most:,} by the server"
+        sure = "" if low == high else f", at most {dict(high)}"
         return [
             f"delivered: {dict(total)}",
             f"in the index: {counted}",
-            f"passages under way at each kill: {self.under_way}; on them: {dict(low)}"
-            + (f", at most {dict(high)}" if low != high else ""),
+            f"passages under way at each kill: {self.under_way}; on them: {dict(low)}{sure}",
             f"good answers asked for again: {again}",
             f"requests by what befell them: {dict(Counter(entry['fault'] for entry in entries))}",
         ]
