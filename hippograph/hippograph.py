@@ -17,6 +17,7 @@ from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.loading import load
 from hippograph.index.removal import RemovalReport
 from hippograph.index.report import IndexReport, Progress
+from hippograph.index.standing import standing
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import Embedder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.store.index_directory import IndexDirectory
@@ -297,7 +298,8 @@ class HippoGraph:
             If nothing was indexed here.
         """
         catalog = self.parts.place.catalog()
-        manifest = open_snapshot(self.directory).manifest
+        snapshot = open_snapshot(self.directory)
+        manifest, told = snapshot.manifest, standing(catalog, snapshot)
         documents, passages = catalog.documents.counts()
         return {
             "directory": str(self.directory),
@@ -306,11 +308,12 @@ class HippoGraph:
             "entities": manifest.counts.entities,
             "triples": manifest.counts.triples,
             "edges": manifest.counts.edges,
-            "extraction": dict(catalog.extractions.counts(manifest.extractor)),
+            "extraction": told["extraction"],
             "generation": manifest.generation,
             "graph_digest": manifest.graph_digest,
             "embedder": manifest.embedder,
-            "extractor": manifest.extractor,
+            "extractor": told["extractor"],
+            "extractors": told["extractors"],
             "sources": list(catalog.sources.all().values()),
             "bytes": sum(file.stat().st_size for file in self.directory.rglob("*") if file.is_file()),
             "usage": [_usage(stage, model, usage) for (stage, model), usage in catalog.usage.totals().items()],

@@ -16,7 +16,7 @@ from hippograph.errors import (
     NoIndexError,
 )
 from hippograph.index.draft import embedded_texts
-from hippograph.index.finding import Examination, Finding, counted
+from hippograph.index.finding import Examination, Finding, FindingKind, counted
 from hippograph.index.indexer import Indexer
 from hippograph.index.snapshot_checkup import SnapshotCheckup, check_snapshot, generations
 from hippograph.protocols import Embedder, Extractor
@@ -67,7 +67,7 @@ class Disagreement:
     behind
         How many passages the snapshot does not hold as the catalog does, or holds although they were removed.
     waiting
-        How many passages of the catalog were not extracted yet.
+        How many passages of the catalog no extractor has read yet.
     unknown
         Rows of the passages whose texts the catalog has never heard of, although it knew all of them when the snapshot
         was made.
@@ -156,8 +156,8 @@ def compare(catalog: Catalog, snapshot: Snapshot) -> Disagreement:
     DamagedIndexError
         If the catalog cannot be read.
     """
-    extractor, ids = snapshot.manifest.extractor, snapshot.passages.ids
-    held = dict(catalog.extractions.stamps([extractor]))
+    ids, order = snapshot.passages.ids, catalog.extractors.order() or [snapshot.manifest.extractor]
+    held = dict(catalog.extractions.stamps(order))
     _, passages = catalog.documents.counts()
     waiting, stamps = passages - len(held), snapshot.evidence.stamps.tobytes()
     others, changed = {}, set()
@@ -169,7 +169,7 @@ def compare(catalog: Catalog, snapshot: Snapshot) -> Disagreement:
         if stamp is not None:
             changed.add(row)
     contents = {row: snapshot.evidence.contents[row].tobytes() for row in others}
-    known = catalog.extractions.known([extractor], contents.values())
+    known = catalog.extractions.known(catalog.extractors.all(), contents.values())
     owners = catalog.documents.owners(others.values())
     # What is there and was not read waits to be read again.
     unread = {row for row, name in others.items() if name in owners} - changed
@@ -231,7 +231,7 @@ def _story(directory: Path, catalog: Catalog, checkup: SnapshotCheckup) -> Itera
             what = f"is behind the catalog by {counted(found.behind, 'passage')}"
             yield Finding(part=folder, kind="note", what=what, remedy=publish)
         if found.waiting:
-            what = f"holds {counted(found.waiting, 'passage')} that the extractor has not read"
+            what = f"holds {counted(found.waiting, 'passage')} that no extractor has read"
             yield Finding(part=CATALOG, kind="note", what=what, remedy=publish)
         texts = embedded_texts(checkup.snapshot)
         missing = sum(len(catalog.vectors.missing(manifest.embedder, role, texts[role])) for role in texts)
@@ -247,11 +247,13 @@ def _story(directory: Path, catalog: Catalog, checkup: SnapshotCheckup) -> Itera
 def _models(directory: Path, checkup: SnapshotCheckup, indexer: Indexer) -> Iterator[Finding]:
     part = f"{SNAPSHOTS}/{checkup.generation:08d}/{MANIFEST}"
     reembed = f"replace its vectors with: hippograph reembed --index {directory}"
-    parts: Sequence[tuple[str, Embedder | Extractor, str | None, str]] = (
-        ("embedder", indexer.embedder, checkup.embedder, reembed),
-        ("extractor", indexer.extractor, checkup.extractor, "index into another directory"),
+    again = f"have every passage read again: hippograph index --extractor NAME --index {directory}"
+    parts: Sequence[tuple[str, Embedder | Extractor, str | None, FindingKind, str]] = (
+        ("embedder", indexer.embedder, checkup.embedder, "mismatch", reembed),
+        # Extractors may take turns.
+        ("extractor", indexer.extractor, checkup.extractor, "note", again),
     )
-    for name, model, built, instead in parts:
+    for name, model, built, kind, instead in parts:
         given = fingerprint_of(model)
         if built is None or built == given:
             continue
@@ -261,7 +263,7 @@ def _models(directory: Path, checkup: SnapshotCheckup, indexer: Indexer) -> Iter
         else:
             what = f"was built with the {name} {built!r}, not {given!r}"
             remedy = f"use that {name} (--{name}), or {instead}"
-            yield Finding(part=part, kind="mismatch", what=what, remedy=remedy)
+            yield Finding(part=part, kind=kind, what=what, remedy=remedy)
     if checkup.manifest is None:
         return
     again = f"hippograph doctor --repair --index {directory} makes the graph anew, and so does hippograph index"

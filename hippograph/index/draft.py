@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from hippograph.index.attribution import Attribution, attribute
 from hippograph.index.facts import Facts, Triples, collect_facts, state_triples
 from hippograph.index.naming import Mentions, Names, Words, find_mentions, name_entities, number_words
 from hippograph.index.passage_evidence import PassageEvidence, read_passage
@@ -29,12 +30,15 @@ class Addition:
     ----------
     passage, extraction
         What it says, and what was read out of it.
+    extractor
+        Fingerprint of the extractor that has read it.
     stamp
         What tells whether any of that has changed, 32 bytes.
     """
 
     passage: Passage
     extraction: Extraction
+    extractor: str
     stamp: bytes
 
 
@@ -50,6 +54,8 @@ class Draft:
         New passages, in the order of their ids.
     contents, stamps
         Digest of title and text of each passage, shape (P, 16), and what tells whether it has changed, shape (P, 32).
+    attribution
+        Who has read which passage.
     chosen
         Which of the former and the new passages make the new state.
     names, words, mentions, facts, triples
@@ -62,6 +68,7 @@ class Draft:
     added: Sequence[Passage]
     contents: NDArray[np.uint8]
     stamps: NDArray[np.uint8]
+    attribution: Attribution
     chosen: Selection
     names: Names
     words: Words
@@ -146,6 +153,7 @@ def draft(base: Snapshot, kept: IntArray, added: Sequence[Addition]) -> Draft:
             _bytes([digest_of_texts(one.passage.title, one.passage.text) for one in added], like=evidence.contents),
         ),
         stamps=chosen.numbers(evidence.stamps, _bytes([one.stamp for one in added], like=evidence.stamps)),
+        attribution=attribute(base, [one.extractor for one in added], chosen=chosen),
         chosen=chosen,
         names=names,
         words=words,

@@ -7,18 +7,20 @@ repeated. What is published is the current snapshot revised by what has changed 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from time import monotonic, perf_counter
 
 import numpy as np
 
-from hippograph.errors import IndexMismatchError, ModelError
+from hippograph.errors import IndexMismatchError
 from hippograph.index.assemble import EdgeWeights
+from hippograph.index.budget import Allowance, Budget, RunEndedError, Stop
 from hippograph.index.cut_documents import Source
 from hippograph.index.draft import Addition, draft
+from hippograph.index.embedding import STAGES, embed_texts
 from hippograph.index.intake import take_in
+from hippograph.index.reading import RETRY, read_passages
 from hippograph.index.removal import RemovalReport, choose_documents, emptied_sources
 from hippograph.index.report import IndexReport, Progress, Tally
 from hippograph.index.revision import GraphSettings, NewVectors, complete, restrict, state_of
@@ -32,12 +34,9 @@ from hippograph.store.snapshot import Manifest, Snapshot, open_snapshot, publish
 from hippograph.text.chunking import SentenceChunker
 from hippograph.text.metadata_filter import MetadataFilter
 from hippograph.text.normalization import NORMALIZER_VERSION
-from hippograph.types import Extraction, FloatArray, IntArray, Passage, SkippedItem, TextRole, Usage
+from hippograph.types import ExtractionStatus, FloatArray, IntArray, TextRole
 
 __all__ = ["Indexer"]
-
-_TEXTS_PER_COMMIT = 256
-_SECONDS_PER_COMMIT = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +76,15 @@ class Indexer:
         progress: Progress | None = None,
         exactly: bool = False,
         reembed: bool = False,
+        switch: bool = True,
+        retry: Collection[ExtractionStatus] = RETRY,
+        budget: Budget | None = None,
+        stop: Stop | None = None,
     ) -> IndexReport:
         """Bring an index up to date with sources, and publish it if anything changed.
+
+        The extractor reads what it has not read yet, and is preferred from then on to those that have read for the
+        index before. Whatever it has not read, or not with an answer that can be used, is taken from them.
 
         Parameters
         ----------
@@ -92,25 +98,45 @@ class Indexer:
             Whether documents that came from one of the sources and are there no more are removed from the index.
         reembed
             Whether the index may have been built with another embedder, whose vectors are then replaced.
+        switch
+            Whether another extractor may have been preferred up to now.
+        retry
+            Passages whose extraction by this extractor ended so are read again.
+        budget
+            What may be spent. When it is, what is under way is finished, and what was read by then is published; unless
+            embedding it costs, too, and more than there is.
+        stop
+            Says that the run is to end; then what is under way is finished and kept, and nothing is published.
 
         Raises
         ------
         InputError
             If a source does not exist.
+        ModelError
+            If a model cannot work; what it has finished is kept.
         IndexMismatchError
-            If the index was built with another extractor, or embedder unless `reembed` is set.
+            If the index was built with another embedder and `reembed` is not set, or prefers another extractor and
+            `switch` is not set.
         DamagedIndexError
             If a file of the current snapshot has been altered.
         """
-        self._check_built_alike(session, reembed=reembed)
-        tally = Tally(progress=progress)
+        self._check_built_alike(session, reembed=reembed, switch=switch)
+        allowance, tally = Allowance(budget, stop=stop), Tally(progress=progress)
         with tally.stage("load"):
             take_in(sources, chunker=self.chunker, session=session, tally=tally, exactly=exactly)
         with tally.stage("extract"):
-            self._extract(session.catalog, tally)
-        generation, changed = self._bring_up_to_date(session, tally)
+            read_passages(self.extractor, session.catalog, retry=retry, allowance=allowance, tally=tally)
+        try:
+            generation, changed = self._bring_up_to_date(session, tally, allowance)
+        except RunEndedError:
+            generation, changed = 0 if session.published is None else session.published.generation, False
+        _, passages = session.catalog.documents.counts()
         return tally.report(
-            session.catalog.extractions.counts(self.extractor.fingerprint), generation=generation, published=changed
+            session.catalog.extractions.counts(self.extractor.fingerprint),
+            passages=passages,
+            generation=generation,
+            published=changed,
+            stopped=allowance.stopped,
         )
 
     def remove(
@@ -151,8 +177,8 @@ class Indexer:
     def rebuild(self, session: Session, *, progress: Progress | None = None) -> int:
         """Make the snapshot anew out of the catalog alone, and return its generation.
 
-        Nothing is extracted: what waits for the extractor is left out. Nothing is embedded but texts whose vectors the
-        catalog lacks.
+        Nothing is extracted, and the order in which extractors are preferred stays: what nobody has read is left out.
+        Nothing is embedded but texts whose vectors the catalog lacks.
 
         Parameters
         ----------
@@ -166,7 +192,7 @@ class Indexer:
         DamagedIndexError
             If a part of the catalog that is needed has been altered.
         """
-        generation, _ = self._bring_up_to_date(replace(session, published=None), Tally(progress=progress))
+        generation, _ = self._bring_up_to_date(replace(session, published=None), Tally(progress=progress), Allowance())
         return generation
 
     def _publish_removals(self, session: Session) -> int:
@@ -200,114 +226,75 @@ class Indexer:
                 "run `hippograph index` to make it anew, or use the same settings"
             )
 
-    def _check_built_alike(self, session: Session, *, reembed: bool) -> None:
+    def _check_built_alike(self, session: Session, *, reembed: bool, switch: bool) -> None:
         """Refuse an index of other models; where no snapshot tells of which, the catalog does."""
-        embedders, extractors = session.catalog.vectors.embedders(), session.catalog.extractors.all()
+        embedders, extractors = session.catalog.vectors.embedders(), session.catalog.extractors.order()[:1]
         if session.published is not None:
-            embedders, extractors = [session.published.manifest.embedder], [session.published.manifest.extractor]
-        for part, built, given, exchangeable in (
-            ("embedder", embedders, self.embedder.fingerprint, reembed),
-            ("extractor", extractors, self.extractor.fingerprint, False),
-        ):
-            if built and given not in built and not exchangeable:
-                raise IndexMismatchError(
-                    f"the index was built with the {part} {' or '.join(map(repr, built))}, not {given!r}; use that "
-                    f"{part}, or build a new index in another directory"
-                )
-
-    def _extract(self, catalog: Catalog, tally: Tally) -> None:
-        """Extract what has no extraction yet, and what failed before; save often."""
-        name = self.extractor.fingerprint
-        pending = catalog.extractions.pending(name)
-        total, done = len(pending), 0
-        if not total:
-            return
-        tally.tell("extract", 0, total)
-        results = self._extractions(pending)
-        while done < total:
-            started, stop = perf_counter(), monotonic() + _SECONDS_PER_COMMIT
-            finished: list[tuple[Passage, Extraction]] = []
-            try:
-                with tally.model("extract"):
-                    for pair in results:
-                        finished.append(pair)
-                        if monotonic() >= stop:
-                            break
-            finally:
-                # Whatever stops the extractor, what it has finished is kept.
-                if finished:
-                    catalog.extractions.save(name, finished)
-                usage = Usage(calls=1, items=len(finished), seconds=perf_counter() - started)
-                catalog.usage.add("extract", name, usage)
-            tally.failures.extend(_failures(finished))
-            done += len(finished)
-            tally.tell("extract", done, total)
-
-    def _extractions(self, pending: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
-        """Yield passages with their extractions, and complain of an extractor that does not give one for each."""
-        waiting: dict[str, Passage] = {}
-
-        def handed_out() -> Iterator[Passage]:
-            for passage in pending:
-                waiting[passage.id] = passage
-                yield passage
-
-        for given, extraction in self.extractor.extract(handed_out()):
-            passage = waiting.pop(given.id, None)
-            if passage is None:
-                raise ModelError(
-                    f"the extractor {self.extractor.fingerprint!r} gave an extraction of passage {given.id!r}, which "
-                    "it was not asked for, or gave before; make it give one for each passage"
-                )
-            yield passage, extraction
-        if waiting:
-            raise ModelError(
-                f"the extractor {self.extractor.fingerprint!r} gave no extraction of passage {next(iter(waiting))!r} "
-                f"and {len(waiting) - 1} others; make it give one for each passage"
+            embedders = [session.published.manifest.embedder]
+        embedder, extractor = self.embedder.fingerprint, self.extractor.fingerprint
+        if embedders and embedder not in embedders and not reembed:
+            raise IndexMismatchError(
+                f"the index was built with the embedder {_or(embedders)}, not {embedder!r}; use that embedder, or "
+                "build a new index in another directory"
+            )
+        extractors = extractors or session.catalog.extractors.all()
+        if extractors and extractor not in extractors and not switch:
+            raise IndexMismatchError(
+                f"the index was read by the extractor {_or(extractors)}, not {extractor!r}; go on with that one, or "
+                "have every passage read again by the other, either by its name: --extractor"
             )
 
-    def _bring_up_to_date(self, session: Session, tally: Tally) -> tuple[int, bool]:
+    def _bring_up_to_date(self, session: Session, tally: Tally, allowance: Allowance) -> tuple[int, bool]:
         """Publish what the catalog holds; return the generation, and whether it is a new one."""
+        allowance.go_on()
         catalog, published = session.catalog, session.published
+        order = catalog.extractors.order()
+        preferred = order[0] if order else self.extractor.fingerprint
         with tally.stage("compare"):
-            held = list(catalog.extractions.stamps([self.extractor.fingerprint]))
+            held = list(catalog.extractions.stamps(order))
             stamps = np.frombuffer(b"".join(stamp for _, stamp in held), dtype=np.uint8).reshape(-1, STAMP_BYTES)
             state = state_of(self.settings, StringTable.of(name for name, _ in held), stamps)
-            if published is not None and self._is_current(published.manifest, state):
+            if published is not None and self._is_current(published.manifest, preferred, state):
                 return published.generation, False
             base = self._base(session)
             kept, changed = _compare(base, held)
         with tally.stage("name entities"):
             tally.tell("name entities", len(changed), None)
-            items = catalog.extractions.items_of([self.extractor.fingerprint], list(changed))
             added = [
-                Addition(passage=passage, extraction=extraction, stamp=changed[passage.id])
-                for passage, extraction, _ in items
+                Addition(passage=passage, extraction=extraction, extractor=extractor, stamp=changed[passage.id])
+                for passage, extraction, extractor in catalog.extractions.items_of(order, changed)
             ]
             revised = draft(base, kept, added)
-        with tally.stage("embed passages"):
-            passages = self._embedded(revised.passage_texts, "passage", "embed passages", catalog, tally)
-        with tally.stage("embed entities"):
-            entities = self._embedded(revised.entity_texts, "entity", "embed entities", catalog, tally)
-        with tally.stage("embed triples"):
-            triples = self._embedded(revised.triple_texts, "triple", "embed triples", catalog, tally)
+        texts: tuple[tuple[TextRole, Sequence[str]], ...] = (
+            ("passage", revised.passage_texts),
+            ("entity", revised.entity_texts),
+            ("triple", revised.triple_texts),
+        )
+        passages, entities, triples = (self._embedded(role, these, catalog, allowance, tally) for role, these in texts)
         with tally.stage("link and assemble"):
             tally.tell("link and assemble", len(revised.names.keys), None)
             content = complete(
                 revised,
                 NewVectors(passages=passages, entities=entities, triples=triples),
                 embedder=self.embedder.fingerprint,
-                extractor=self.extractor.fingerprint,
+                extractor=preferred,
                 settings=self.settings,
             )
+        allowance.go_on()
         with tally.stage("publish"):
             tally.tell("publish", 1, None)
             catalog.checkpoint()
             return publish(session.directory, content), True
 
-    def _is_current(self, published: Manifest, state: str) -> bool:
+    def _embedded(
+        self, role: TextRole, texts: Sequence[str], catalog: Catalog, allowance: Allowance, tally: Tally
+    ) -> FloatArray:
+        with tally.stage(STAGES[role]):
+            return embed_texts(self.embedder, catalog, texts, role=role, allowance=allowance, tally=tally)
+
+    def _is_current(self, published: Manifest, preferred: str, state: str) -> bool:
         built = (published.embedder, published.extractor, published.normalizer)
-        given = (self.embedder.fingerprint, self.extractor.fingerprint, NORMALIZER_VERSION)
+        given = (self.embedder.fingerprint, preferred, NORMALIZER_VERSION)
         return built == given and published.state == state
 
     def _base(self, session: Session) -> Snapshot:
@@ -316,24 +303,8 @@ class Indexer:
             return Snapshot.empty()
         built = session.published.manifest
         same = (built.settings, built.normalizer) == (self.settings.digest, NORMALIZER_VERSION)
-        models = (built.embedder, built.extractor) == (self.embedder.fingerprint, self.extractor.fingerprint)
-        return open_snapshot(session.directory, verify=True) if same and models else Snapshot.empty()
-
-    def _embedded(self, texts: Sequence[str], role: TextRole, stage: str, catalog: Catalog, tally: Tally) -> FloatArray:
-        """Embed the texts that the catalog has no vectors of, save often, and return the vectors of all."""
-        name = self.embedder.fingerprint
-        missing = catalog.vectors.missing(name, role, texts)
-        if missing:
-            tally.tell(stage, 0, len(missing))
-        for start in range(0, len(missing), _TEXTS_PER_COMMIT):
-            block = missing[start : start + _TEXTS_PER_COMMIT]
-            started = perf_counter()
-            with tally.model(stage):
-                vectors = self.embedder.embed(block, role=role)
-            catalog.usage.add(stage, name, Usage(calls=1, items=len(block), seconds=perf_counter() - started))
-            catalog.vectors.save(name, role, block, vectors)
-            tally.tell(stage, start + len(block), len(missing))
-        return catalog.vectors.load(name, role, texts)
+        same = same and built.embedder == self.embedder.fingerprint
+        return open_snapshot(session.directory, verify=True) if same else Snapshot.empty()
 
 
 def _compare(base: Snapshot, held: Sequence[tuple[str, bytes]]) -> tuple[IntArray, dict[str, bytes]]:
@@ -350,9 +321,5 @@ def _compare(base: Snapshot, held: Sequence[tuple[str, bytes]]) -> tuple[IntArra
     return np.array(kept, dtype=np.int64), changed
 
 
-def _failures(finished: Sequence[tuple[Passage, Extraction]]) -> Iterator[SkippedItem]:
-    for passage, extraction in finished:
-        if extraction.status in {"failed", "invalid"}:
-            remedy = "run the same command again to retry" if extraction.status == "failed" else "mend the extractor"
-            reason = f"the extraction is {extraction.status}: {extraction.error}; {remedy}"
-            yield SkippedItem(where=passage.id, reason=reason)
+def _or(names: Sequence[str]) -> str:
+    return " or ".join(map(repr, names))

@@ -89,16 +89,24 @@ def copy_documents(catalog: Catalog, snapshot: Snapshot, ids: Collection[str], *
 
 
 def copy_extractions(catalog: Catalog, snapshot: Snapshot) -> None:
-    """Put what was read out of the passages into a catalog, where it has nothing read out of these texts.
+    """Put what was read out of the passages into a catalog, where it has nothing that the same extractor has read.
 
-    Names and facts come as the graph needs them: facts in normalised form, and nothing that it has no use for.
+    Names and facts come as the graph needs them: facts in normalised form, and nothing that it has no use for. They are
+    those of the extractors that have read them; extractors that the catalog did not prefer to any are ranked.
     """
-    extractor, contents = snapshot.manifest.extractor, snapshot.evidence.contents
-    known = catalog.extractions.known([extractor], (content.tobytes() for content in contents))
-    wanted = [row for row, content in enumerate(contents) if content.tobytes() not in known]
-    for at in range(0, len(wanted), _BATCH):
-        pairs = [(snapshot.passages[row], _extraction(snapshot, row)) for row in wanted[at : at + _BATCH]]
-        catalog.extractions.save(extractor, pairs)
+    manifest, contents = snapshot.manifest, snapshot.evidence.contents
+    for number, extractor in enumerate(manifest.extractors):
+        rows = np.flatnonzero(snapshot.evidence.readers == number).tolist()
+        known = catalog.extractions.known([extractor], (contents[row].tobytes() for row in rows))
+        wanted = [row for row in rows if contents[row].tobytes() not in known]
+        for at in range(0, len(wanted), _BATCH):
+            pairs = [(snapshot.passages[row], _extraction(snapshot, row)) for row in wanted[at : at + _BATCH]]
+            catalog.extractions.save(extractor, pairs)
+    order = catalog.extractors.order()
+    for extractor in manifest.extractors:
+        if extractor not in order:
+            catalog.extractors.prefer(extractor)
+    catalog.extractors.prefer(order[0] if manifest.extractor in order else manifest.extractor)
 
 
 def copy_vectors(catalog: Catalog, snapshot: Snapshot) -> int:
@@ -152,7 +160,8 @@ def _extraction(snapshot: Snapshot, row: int) -> Extraction:
     if entities or triples:
         return Extraction(status="done", entities=entities, triples=triples)
     # Whether there was nothing to be found, or the extractor failed, only the stamp tells; then it is tried again.
-    values = (snapshot.manifest.extractor, evidence.contents[row].tobytes(), "empty", "[]", "[]", "")
+    extractor = snapshot.manifest.extractors[evidence.readers[row]]
+    values = (extractor, evidence.contents[row].tobytes(), "empty", "[]", "[]", "")
     if evidence.stamps[row].tobytes().endswith(stamp_of(*values)):
         return Extraction(status="empty")
     return Extraction(status="failed", error="what was read out of it was lost with the catalog")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.store.space import needing_space
 from hippograph.store.vectors import vector_key
 from hippograph.text.normalization import NORMALIZER_VERSION
-from hippograph.types import Extraction, FloatArray, Passage, TextRole
+from hippograph.types import FloatArray, TextRole
 
 __all__ = ["Pruning", "Repair", "prune", "repair"]
 
@@ -257,29 +257,26 @@ def _make_snapshot(
         if not needed:
             collect(directory / SNAPSHOTS)
             return None
+        if not catalog.extractors.order():
+            # Of an older format, which did not tell.
+            known = catalog.extractors.all()
+            catalog.extractors.prefer(_built_with("extractor", checkup.extractor, known, indexer.extractor))
+        embedder = _built_with("embedder", checkup.embedder, catalog.vectors.embedders(), indexer.embedder)
+        if embedder != fingerprint_of(indexer.embedder):
+            # Where only its name is needed, that does.
+            indexer = replace(indexer, embedder=_Absent(embedder))
         session = Session(directory=directory, catalog=catalog, published=None)
-        return _as_built(indexer, checkup, catalog).rebuild(session, progress=progress)
+        return indexer.rebuild(session, progress=progress)
 
 
-def _as_built(indexer: Indexer, checkup: SnapshotCheckup, catalog: Catalog) -> Indexer:
-    """Put the models that the index was built with in the place of others; where only their names are needed, these do.
+def _built_with(part: str, told: str | None, known: Sequence[str], given: Embedder | Extractor) -> str:
+    """Find out the fingerprint of a model: from a manifest, which may be damaged, the catalog, and what is given.
 
     Raises
     ------
     IndexMismatchError
-        If nothing tells which they are.
+        If nothing tells which it is.
     """
-    extractor = _built_with("extractor", checkup.extractor, catalog.extractors.all(), indexer.extractor)
-    embedder = _built_with("embedder", checkup.embedder, catalog.vectors.embedders(), indexer.embedder)
-    return replace(
-        indexer,
-        extractor=indexer.extractor if extractor == fingerprint_of(indexer.extractor) else _Absent(extractor),
-        embedder=indexer.embedder if embedder == fingerprint_of(indexer.embedder) else _Absent(embedder),
-    )
-
-
-def _built_with(part: str, told: str | None, known: Sequence[str], given: Embedder | Extractor) -> str:
-    """Find out the fingerprint of a model: from a manifest, which may be damaged, the catalog, and what is given."""
     mine = fingerprint_of(given)
     if told is not None and (told == mine or told in known):
         return told
@@ -297,7 +294,7 @@ def _built_with(part: str, told: str | None, known: Sequence[str], given: Embedd
 
 @dataclass(frozen=True)
 class _Absent:
-    """A model of which nothing but the name is known."""
+    """An embedder of which nothing but the name is known."""
 
     fingerprint: str
     dimension: int = 0
@@ -306,13 +303,6 @@ class _Absent:
         raise IndexMismatchError(
             f"{len(texts)} texts have no vector by {self.fingerprint!r} any more, among them {texts[0]!r}; repair the "
             "index with that embedder: --embedder"
-        )
-
-    def extract(self, passages: Iterable[Passage]) -> Iterator[tuple[Passage, Extraction]]:
-        ids = [passage.id for passage in passages]
-        raise IndexMismatchError(
-            f"{len(ids)} passages were not read by {self.fingerprint!r}, among them {ids[:1]}; repair the index with "
-            "that extractor: --extractor"
         )
 
 

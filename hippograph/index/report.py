@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Literal, Protocol
 
-from hippograph.types import ExtractionStatus, SkippedItem
+from hippograph.index.budget import Stopped
+from hippograph.types import ExtractionStatus, SkippedItem, Usage
 
 __all__ = ["IndexReport", "Progress", "Tally"]
 
@@ -32,13 +33,20 @@ class IndexReport:
     skipped
         What could not be indexed, and why.
     extraction
-        Passages of the whole index by the status of their extraction.
+        Passages of the whole index by how the extractor of this run, now or earlier, ended with them.
     failures
         Passages whose extraction failed or gave nothing usable in this run, and why.
     generation
         The published generation.
     published
-        Whether this run published it; otherwise nothing had changed.
+        Whether this run published it; otherwise nothing had changed, or the run was stopped before.
+    stopped
+        What ended the run before everything was done: `max-tokens`, `max-cost`, `max-minutes` or `interrupted`; empty
+        if nothing did.
+    pending
+        Passages that the extractor of this run has not read.
+    usage
+        What this run has spent on all models together.
     model_seconds, other_seconds
         Wall time inside the extractor and embedder, and outside, by stage.
     """
@@ -52,6 +60,9 @@ class IndexReport:
     failures: tuple[SkippedItem, ...]
     generation: int
     published: bool
+    stopped: Stopped
+    pending: int
+    usage: Usage
     model_seconds: Mapping[str, float]
     other_seconds: Mapping[str, float]
 
@@ -73,6 +84,7 @@ class Tally:
     removed: int = 0
     skipped: list[SkippedItem] = field(default_factory=list)
     failures: list[SkippedItem] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
     model_seconds: dict[str, float] = field(default_factory=dict)
     _all_seconds: dict[str, float] = field(default_factory=dict)
     _without_total: dict[str, int] = field(default_factory=dict)
@@ -95,6 +107,10 @@ class Tally:
         else:
             self.unchanged += 1
 
+    def spend(self, usage: Usage) -> None:
+        """Book what a model was asked to do."""
+        self.usage += usage
+
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Time a stage; at its end, what was done is the total where none was known."""
@@ -110,7 +126,15 @@ class Tally:
         with _timed(self.model_seconds, stage):
             yield
 
-    def report(self, extraction: Mapping[ExtractionStatus, int], *, generation: int, published: bool) -> IndexReport:
+    def report(
+        self,
+        extraction: Mapping[ExtractionStatus, int],
+        *,
+        passages: int,
+        generation: int,
+        published: bool,
+        stopped: Stopped,
+    ) -> IndexReport:
         """Close the books."""
         return IndexReport(
             added=self.added,
@@ -122,6 +146,9 @@ class Tally:
             failures=tuple(self.failures),
             generation=generation,
             published=published,
+            stopped=stopped,
+            pending=passages - sum(extraction.values()),
+            usage=self.usage,
             model_seconds=dict(self.model_seconds),
             other_seconds={
                 stage: seconds - self.model_seconds.get(stage, 0.0) for stage, seconds in self._all_seconds.items()

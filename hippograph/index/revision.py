@@ -75,7 +75,7 @@ def complete(draft: Draft, vectors: NewVectors, *, embedder: str, extractor: str
     vectors
         What is new, embedded.
     embedder, extractor
-        Fingerprints.
+        Fingerprints of the embedder, and of the extractor that is preferred.
     settings
         How the graph is made; those of the former state, if it holds anything.
     """
@@ -100,6 +100,7 @@ def complete(draft: Draft, vectors: NewVectors, *, embedder: str, extractor: str
             embedder=embedder,
             dimension=width,
             extractor=extractor,
+            extractors=draft.attribution.extractors,
             normalizer=NORMALIZER_VERSION,
             settings=settings.digest,
             state=state_of(settings, passages.ids, draft.stamps),
@@ -208,6 +209,7 @@ def _evidence(draft: Draft, near: NearNames) -> EvidenceTables:
     return EvidenceTables(
         contents=draft.contents,
         stamps=draft.stamps,
+        readers=draft.attribution.readers,
         words=words.words,
         token_indptr=words.token_indptr,
         token_words=words.token_words,

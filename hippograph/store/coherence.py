@@ -105,6 +105,8 @@ def _texts(snapshot: Snapshot) -> Iterator[Contradiction]:
         if not _is_flat(written):
             yield Contradiction(file="passage_metadata.utf8", what=f"holds no flat object at passage {row}")
             break
+    if any(one >= other for one, other in pairwise(snapshot.manifest.extractors)):
+        yield Contradiction(file="manifest.json", what="names extractors that do not ascend")
     documents = len(set(passages.documents))
     if documents != snapshot.manifest.counts.documents:
         what = f"counts {snapshot.manifest.counts.documents} documents, and the passages are of {documents}"
@@ -159,6 +161,7 @@ def _numbers(snapshot: Snapshot) -> Iterator[Contradiction]:
     n_tokens, n_relations = len(evidence.token_words), len(evidence.relations)
     lengths = np.diff(evidence.token_indptr)
     checked: Sequence[tuple[str, NDArray[Any], int, int | NDArray[Any] | None]] = (
+        ("readers", evidence.readers, 0, len(snapshot.manifest.extractors)),
         ("token_words", evidence.token_words, 0, n_words),
         ("title_tokens", evidence.title_tokens, 0, lengths + 1),
         ("spelling_entities", evidence.spelling_entities, 0, counts.entities),

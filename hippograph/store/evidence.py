@@ -37,6 +37,8 @@ class EvidenceTables:
         Digest of each passage's title and text; uint8, shape (P, 16).
     stamps
         What tells whether a passage, its place or its extraction has changed; uint8, shape (P, 32).
+    readers
+        The number, among the extractors of the manifest, of the one that has read each passage; uint16, shape (P,).
     words
         The normalised tokens of titles, texts and names, ascending; length V.
     token_indptr, token_words
@@ -76,6 +78,7 @@ class EvidenceTables:
 
     contents: NDArray[np.uint8]
     stamps: NDArray[np.uint8]
+    readers: NDArray[np.uint16]
     words: StringTable
     token_indptr: IntArray
     token_words: NDArray[np.int32]
@@ -120,6 +123,7 @@ class EvidenceTables:
             **parts,
             contents=np.empty((0, _CONTENT_BYTES), dtype=np.uint8),
             stamps=np.empty((0, STAMP_BYTES), dtype=np.uint8),
+            readers=np.empty(0, dtype=np.uint16),
             token_words=np.empty(0, dtype=np.int32),
             token_names=np.empty(0, dtype=np.bool_),
             facts=np.empty((0, 3), dtype=np.int64),
@@ -146,6 +150,7 @@ class EvidenceTables:
             **parts,
             contents=bundle.array("contents", np.uint8, (passages, _CONTENT_BYTES)),
             stamps=bundle.array("stamps", np.uint8, (passages, STAMP_BYTES)),
+            readers=bundle.array("readers", np.uint16, (passages,)),
             token_words=bundle.array("token_words", np.int32, (-1,)),
             token_names=bundle.array("token_names", np.bool_, (-1,)),
             facts=bundle.array("facts", np.int64, (-1, 3)),
@@ -156,5 +161,5 @@ class EvidenceTables:
         """Write the tables into a snapshot."""
         for name in _TABLES:
             writer.write_table(name, getattr(self, name))
-        for name in (*_NUMBERS, "contents", "stamps", "token_words", "token_names", "facts", "near_cosines"):
+        for name in (*_NUMBERS, "contents", "stamps", "readers", "token_words", "token_names", "facts", "near_cosines"):
             writer.write_array(name, getattr(self, name))

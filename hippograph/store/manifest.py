@@ -17,7 +17,7 @@ from hippograph.store.arrays import FileRecord, damage
 __all__ = ["FORMAT_VERSION", "MANIFEST", "POINTER", "Counts", "Manifest", "Pointer", "is_outdated", "read_manifest"]
 __all__ += ["read_pointer"]
 
-FORMAT_VERSION: Final = 2
+FORMAT_VERSION: Final = 3
 """Raised whenever the files of a snapshot or their meaning change; a snapshot of another format is not read."""
 
 MANIFEST: Final = "manifest.json"
@@ -64,7 +64,10 @@ class Manifest(_Strict):
     dimension
         Length of a vector; 0 if there are none.
     extractor
-        Fingerprint of the extractor that the entities and triples are from.
+        Fingerprint of the extractor that was preferred when it was published.
+    extractors
+        Fingerprints of those that the entities and triples are from, ascending; `EvidenceTables.readers` tells which of
+        them has read which passage.
     normalizer
         Version of the rule that makes keys of names.
     settings
@@ -84,6 +87,7 @@ class Manifest(_Strict):
     embedder: str
     dimension: _Count
     extractor: str
+    extractors: tuple[str, ...]
     normalizer: str
     settings: str
     state: str

@@ -99,6 +99,7 @@ class Snapshot:
                 embedder="",
                 dimension=0,
                 extractor="",
+                extractors=(),
                 normalizer=NORMALIZER_VERSION,
                 settings="",
                 state="",

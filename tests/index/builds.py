@@ -14,29 +14,37 @@ from hippograph.types import Extraction, Passage
 EMBEDDER = HashingEmbedder(dimension=16)
 
 
-def addition(passage: Passage, extraction: Extraction) -> Addition:
-    stamp = digest_of_texts(passage.id, passage.title, passage.text, repr(extraction))
-    return Addition(passage=passage, extraction=extraction, stamp=stamp + stamp)
+def addition(passage: Passage, extraction: Extraction, extractor: str = "drawn") -> Addition:
+    stamp = digest_of_texts(passage.id, passage.title, passage.text, repr(extraction), extractor)
+    return Addition(passage=passage, extraction=extraction, extractor=extractor, stamp=stamp + stamp)
 
 
 def revised(
-    base: Snapshot, kept: Sequence[int], added: Sequence[Addition], settings: GraphSettings | None = None
+    base: Snapshot,
+    kept: Sequence[int],
+    added: Sequence[Addition],
+    settings: GraphSettings | None = None,
+    embedder: HashingEmbedder = EMBEDDER,
 ) -> Snapshot:
     drafted = draft(base, np.array(kept, dtype=np.int64), added)
     vectors = NewVectors(
-        passages=EMBEDDER.embed(drafted.passage_texts, role="passage"),
-        entities=EMBEDDER.embed(drafted.entity_texts, role="entity"),
-        triples=EMBEDDER.embed(drafted.triple_texts, role="triple"),
+        passages=embedder.embed(drafted.passage_texts, role="passage"),
+        entities=embedder.embed(drafted.entity_texts, role="entity"),
+        triples=embedder.embed(drafted.triple_texts, role="triple"),
     )
     return complete(
-        drafted, vectors, embedder=EMBEDDER.fingerprint, extractor="drawn", settings=settings or GraphSettings()
+        drafted, vectors, embedder=embedder.fingerprint, extractor="drawn", settings=settings or GraphSettings()
     )
 
 
-def built(evidence: Sequence[tuple[Passage, Extraction]], settings: GraphSettings | None = None) -> Snapshot:
+def built(
+    evidence: Sequence[tuple[Passage, Extraction]],
+    settings: GraphSettings | None = None,
+    embedder: HashingEmbedder = EMBEDDER,
+) -> Snapshot:
     """Build out of nothing."""
     ordered = sorted(evidence, key=lambda pair: pair[0].id)
-    return revised(Snapshot.empty(), [], [addition(*pair) for pair in ordered], settings)
+    return revised(Snapshot.empty(), [], [addition(*pair) for pair in ordered], settings, embedder)
 
 
 def mentions(snapshot: Snapshot, row: int) -> Mapping[str, int]:

@@ -137,7 +137,7 @@ def forge_array(directory: Path, name: str, change: Callable[[np.ndarray[Any, An
 def write_format_1(directory: Path) -> None:
     """Turn an index into one that hippograph 0.1.0 made, as far as that is looked at."""
     write_catalog(directory, FORMAT_1)
-    forge_manifest(directory, lambda content: (content.update(format_version=1), content.pop("settings")))
+    forge_manifest(directory, _older(1, "settings", "extractors"))
 
 
 def write_format_2(directory: Path) -> None:
@@ -148,7 +148,16 @@ def write_format_2(directory: Path) -> None:
         "UPDATE extractors SET stamp = stamp(number, fingerprint)",
         "UPDATE usage SET stamp = stamp(stage, model, calls, items, tokens, seconds)",
     )
-    forge_manifest(directory, lambda content: content.update(format_version=2))
+    forge_manifest(directory, _older(2, "extractors"))
+
+
+def _older(version: int, *lacking: str) -> Callable[[dict[str, Any]], object]:
+    def change(content: dict[str, Any]) -> None:
+        content["format_version"] = version
+        for name in lacking:
+            del content[name]
+
+    return change
 
 
 def write_catalog(directory: Path, definitions: Sequence[str], *changes: str) -> None:

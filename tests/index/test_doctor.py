@@ -37,6 +37,7 @@ from tests.index.damaged import (
     read_only,
     truncate,
     write_format_1,
+    write_format_2,
 )
 
 FOLDER = f"{SNAPSHOTS}/00000001"
@@ -50,7 +51,7 @@ ARRAYS = """
     contents entity_passages entity_vectors fact_indptr fact_numbers facts graph_indices graph_indptr graph_weights
     mention_counts mention_entities mention_indptr name_indptr name_words near_cosines near_counts near_entities
     near_indptr passage_places passage_vectors phrase_entities posting_indptr posting_passage_indptr posting_positions
-    posting_title_tokens spelling_entities stamps stated_counts stated_indptr stated_spellings title_entities
+    posting_title_tokens readers spelling_entities stamps stated_counts stated_indptr stated_spellings title_entities
     title_spellings title_tokens token_indptr token_names token_words triple_objects triple_relations triple_subjects
     triple_vectors
 """
@@ -177,6 +178,7 @@ def test_nothing_indexed(tmp_path):
         (lambda content: content.update(format_version="2"), "damage", "which format"),
         (lambda content: content.clear(), "damage", "which format"),
         (lambda content: content.pop("state"), "damage", "state"),
+        (lambda content: content["extractors"].append("a"), "damage", "extractors that do not ascend"),
         (lambda content: content.update(generation=7), "damage", "snapshot 7"),
         (lambda content: content["counts"].update(passages=3), "damage", "do not fit"),
         (lambda content: content["counts"].update(documents=3), "damage", "3 documents"),
@@ -210,7 +212,8 @@ def set_to(value: float) -> Callable[[np.ndarray], None]:
         ("fact_numbers", 99_999), ("fact_indptr", -1), ("mention_indptr", 0), ("mention_entities", 999),
         ("mention_counts", 0), ("name_indptr", 999), ("name_words", 99_999), ("near_counts", -1),
         ("entity_passages", -1), ("triple_relations", 99_999), ("triple_subjects", 999), ("posting_positions", 99_999),
-        ("passage_places", -5), ("contents", 7), ("entity_vectors", 3.0), ("passage_vectors", float("nan")),
+        ("passage_places", -5), ("contents", 7), ("readers", 1), ("entity_vectors", 3.0),
+        ("passage_vectors", float("nan")),
         ("triple_vectors", float("inf")), ("title_entities", 999), ("words.offsets", -1),
     ],
 )  # fmt: skip
@@ -282,7 +285,8 @@ def test_other_models(index):
         FORBIDDEN, embedder=ForbiddenEmbedder(fingerprint="another"), extractor=ForbiddenExtractor(fingerprint="new")
     )
     found = examine(index, indexer=other).findings
-    assert [(one.kind, one.part) for one in found] == [("mismatch", f"{FOLDER}/{MANIFEST}")] * 2
+    part = f"{FOLDER}/{MANIFEST}"
+    assert [(one.kind, one.part) for one in found] == [("mismatch", part), ("note", part)]
     assert "'hashing:1:64', not 'another'" in found[0].what
     assert f"hippograph reembed --index {index}" in found[0].remedy
     assert "'capitals:1', not 'new'" in found[1].what
@@ -337,8 +341,9 @@ def test_a_catalog_that_cannot_be_opened(index, damage, kind, what, remedy):
     assert remedy in finding.remedy
 
 
-def test_an_index_of_the_first_format(index):
-    write_format_1(index)
+@pytest.mark.parametrize("write", [write_format_1, write_format_2])
+def test_an_index_of_an_older_format(index, write):
+    write(index)
     assert told(examine(index, indexer=FORBIDDEN)) == [("mismatch", CATALOG), ("mismatch", f"{FOLDER}/{MANIFEST}")]
 
 
@@ -384,7 +389,7 @@ def test_a_snapshot_that_is_behind_is_a_note(index):
 def test_passages_that_were_not_read_are_a_note(index):
     alter(index, "DELETE FROM extractions WHERE row = 1")
     [finding] = examine(index, indexer=FORBIDDEN).findings
-    assert (finding.kind, finding.what) == ("note", "holds 1 passage that the extractor has not read")
+    assert (finding.kind, finding.what) == ("note", "holds 1 passage that no extractor has read")
 
 
 def test_a_catalog_that_is_older_than_the_snapshot(index, tmp_path):

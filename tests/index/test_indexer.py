@@ -11,7 +11,6 @@ import pytest
 from hippograph.errors import DamagedIndexError, IndexDirectoryError, IndexMismatchError, InputError, ModelError
 from hippograph.hippograph import HippoGraph
 from hippograph.index.indexer import Indexer
-from hippograph.index.no_extractor import NoExtractor
 from hippograph.index.report import IndexReport
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.text.chunking import SentenceChunker
@@ -197,7 +196,8 @@ def test_failed_extractions_are_listed_and_tried_again(bench):
 
 @pytest.mark.parametrize("seconds", [0.0, 60.0])
 def test_an_interrupted_run_is_resumed_and_nothing_is_read_twice(bench, tmp_path, monkeypatch, seconds):
-    monkeypatch.setattr("hippograph.index.indexer._SECONDS_PER_COMMIT", seconds)
+    monkeypatch.setattr("hippograph.index.saving._PAUSE", seconds)
+    monkeypatch.setattr("hippograph.index.saving._DELAY", seconds)
     bench.extractor.breaks = frozenset({"gjoa"})
     with pytest.raises(RuntimeError, match="power"):
         bench.run(small_passages())
@@ -276,15 +276,6 @@ def test_the_same_place_by_another_path_is_the_same(bench, tmp_path, monkeypatch
     (folder / "a.txt").write_text("Oslo is a city.")
     report = bench.run([Path("..") / "one" / "a.txt"])
     assert (report.replaced, report.skipped) == (1, ())
-
-
-def test_another_extractor_is_refused_with_the_remedy(bench):
-    bench.run(small_passages())
-    with (
-        HippoGraph(bench.directory, extractor=NoExtractor(), embedder=bench.embedder) as hippograph,
-        pytest.raises(IndexMismatchError, match=r"'capitals:1'.*another directory"),
-    ):
-        hippograph.index([])
 
 
 STRANGER = Passage(id="stranger", document="stranger", text="Oslo.")

@@ -51,7 +51,9 @@ def evidence(draw: st.DrawFn) -> tuple[str, str, Extraction]:
 
 def added(name: str, said: tuple[str, str, Extraction]) -> Addition:
     title, text, extraction = said
-    return addition(Passage(id=name, document=name, title=title, text=text), extraction)
+    # Which extractor has read it must not matter to anything else.
+    extractor = f"extractor {len(text) % 3}"
+    return addition(Passage(id=name, document=name, title=title, text=text), extraction, extractor)
 
 
 def revised(base: Snapshot, kept: list[int], new: dict[str, tuple[str, str, Extraction]]) -> Snapshot:

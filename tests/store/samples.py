@@ -106,7 +106,12 @@ def snapshot_content(passages: Sequence[Passage], keys: Sequence[str], /, **chan
     titled = rows % max(n_entities, 1)
     parts: dict[str, Any] = {
         "manifest": Manifest(
-            generation=0, counts=counts, dimension=8 if n_passages or n_entities else 0, files={}, **described
+            generation=0,
+            counts=counts,
+            dimension=8 if n_passages or n_entities else 0,
+            extractors=(described["extractor"],),
+            files={},
+            **described,
         ),
         "graph": graph,
         "passages": PassageTable.of(passages),
@@ -124,6 +129,7 @@ def snapshot_content(passages: Sequence[Passage], keys: Sequence[str], /, **chan
             EvidenceTables.empty(),
             contents=np.zeros((n_passages, 16), np.uint8),
             stamps=np.ones((n_passages, 32), np.uint8),
+            readers=np.zeros(n_passages, np.uint16),
             words=words,
             spellings=words,
             phrases=words,

@@ -216,8 +216,8 @@ def rewrite_manifest(directory: Path, change: Callable[[dict[str, Any]], Any]) -
 
 def test_a_newer_format_does_not_match(tmp_path: Path) -> None:
     publish(tmp_path, snapshot_content(many_passages(3), KEYS))
-    rewrite_manifest(tmp_path, lambda manifest: manifest.update(format_version=3, wonders="yet unknown"))
-    with pytest.raises(IndexMismatchError, match="format 3"):
+    rewrite_manifest(tmp_path, lambda manifest: manifest.update(format_version=4, wonders="yet unknown"))
+    with pytest.raises(IndexMismatchError, match="format 4"):
         open_snapshot(tmp_path)
 
 

@@ -1,0 +1,134 @@
+"""Reading: passages go to the extractor as it has room for them, and what it finds is kept as it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from threading import Lock
+from time import monotonic
+from typing import Final
+
+from hippograph.errors import ModelError
+from hippograph.index.budget import Allowance
+from hippograph.index.report import Tally
+from hippograph.index.saving import Saving
+from hippograph.protocols import Extractor
+from hippograph.store.catalog import Catalog
+from hippograph.types import Extraction, ExtractionStatus, Passage, SkippedItem
+
+__all__ = ["RETRY", "read_passages"]
+
+RETRY: Final[tuple[ExtractionStatus, ...]] = ("failed",)
+"""Passages whose extraction ended so are read again by the next run, unless it is told otherwise."""
+
+_STAGE: Final = "extract"
+# Seconds between two reports of progress while nothing is saved.
+_REPORT: Final = 0.2
+
+
+def read_passages(
+    extractor: Extractor,
+    catalog: Catalog,
+    *,
+    retry: Collection[ExtractionStatus],
+    allowance: Allowance,
+    tally: Tally,
+) -> None:
+    """Have an extractor read what it has not read yet, and prefer it to others from then on.
+
+    Whatever ends it, an error of the extractor too, what was read by then is kept, and what that cost with it.
+
+    Parameters
+    ----------
+    extractor
+        Reads.
+    catalog
+        Holds the passages, and keeps what was read out of them.
+    retry
+        Passages whose extraction ended so are read again.
+    allowance
+        Says how long passages are handed out.
+    tally
+        Is told what was done.
+
+    Raises
+    ------
+    ModelError
+        If the extractor gives anything but one extraction for each passage that it took, or cannot work at all.
+    """
+    name = extractor.fingerprint
+    pending = catalog.extractions.pending(name, retry=retry)
+    total, done, told = len(pending), 0, 0
+    if not total:
+        catalog.extractors.prefer(name)
+        return
+    tally.tell(_STAGE, 0, total)
+    results = _extractions(extractor, _HandedOut(iter(pending), allowance))
+
+    def save(pairs: list[tuple[Passage, Extraction]], seconds: float) -> None:
+        catalog.extractions.save(name, pairs, stage=_STAGE, seconds=seconds)
+
+    with Saving(save) as saving:
+        reported = monotonic()
+        while True:
+            asked = monotonic()
+            with tally.model(_STAGE):
+                pair = next(results, None)
+            if pair is None:
+                break
+            now = monotonic()
+            if not done:
+                # One that has read nothing, for want of a key, say, is preferred to nobody.
+                catalog.extractors.prefer(name)
+            done += 1
+            allowance.finish(pair[1].usage)
+            tally.spend(replace(pair[1].usage, items=1, seconds=now - asked))
+            tally.failures.extend(_failure(*pair))
+            if saving.add(pair, waited=now - asked) or now - reported >= _REPORT:
+                tally.tell(_STAGE, done, total)
+                told, reported = done, now
+    if told < done:
+        tally.tell(_STAGE, done, total)
+
+
+class _HandedOut(Iterator[Passage]):
+    """Hands passages out one by one, as long as there are any and the allowance lasts; threads may share it."""
+
+    def __init__(self, pending: Iterator[Passage], allowance: Allowance) -> None:
+        self._pending = pending
+        self._allowance = allowance
+        self._lock = Lock()
+        self.waiting: dict[str, Passage] = {}
+
+    def __next__(self) -> Passage:
+        with self._lock:
+            passage = next(self._pending)
+            if not self._allowance.may_begin():
+                raise StopIteration
+            self.waiting[passage.id] = passage
+            return passage
+
+
+def _extractions(extractor: Extractor, passages: _HandedOut) -> Iterator[tuple[Passage, Extraction]]:
+    """Yield passages with their extractions, and complain of an extractor that does not give one for each."""
+    waiting = passages.waiting
+    for given, extraction in extractor.extract(passages):
+        passage = waiting.pop(given.id, None)
+        if passage is None:
+            raise ModelError(
+                f"the extractor {extractor.fingerprint!r} gave an extraction of passage {given.id!r}, which it was not "
+                "asked for, or gave before; make it give one for each passage"
+            )
+        yield passage, extraction
+    if waiting:
+        raise ModelError(
+            f"the extractor {extractor.fingerprint!r} gave no extraction of passage {next(iter(waiting))!r} and "
+            f"{len(waiting) - 1} others; make it give one for each passage"
+        )
+
+
+def _failure(passage: Passage, extraction: Extraction) -> Iterator[SkippedItem]:
+    if extraction.status in {"failed", "invalid"}:
+        remedy = "run the same command again to retry" if extraction.status == "failed" else "mend the extractor"
+        reason = f"the extraction is {extraction.status}: {extraction.error}; {remedy}"
+        yield SkippedItem(where=passage.id, reason=reason)
