@@ -94,7 +94,7 @@ def test_texts_of_one_length_are_run_together_without_padding_on_a_cpu(library, 
     widths = {run.width: run for run in library.runs}
     assert sorted(widths) == [2, 4]
     assert widths[2].texts[:4] == ("a", "b", "f", "f")
-    assert (widths[2].batch_size, widths[4].batch_size) == (64, 32)
+    assert (widths[2].batch_size, widths[4].batch_size) == (32, 16)
 
 
 def test_fewer_shapes_on_a_gpu(library, folder):
