@@ -13,16 +13,19 @@ from hippograph.config.settings import Settings
 from hippograph.config.tables import EmbeddingSettings, LLMSettings
 from hippograph.errors import IndexDirectoryError, InputError
 from hippograph.index.absent_extractor import AbsentExtractor
+from hippograph.index.budget import Budget
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.models.pacing import Limits
 from hippograph.models.prices import Price, PriceTable
 from hippograph.protocols import Embedder, Extractor, LanguageModel
+from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import open_snapshot
 
 __all__ = [
     "FILTER_EXAMPLE",
     "FilterOption",
     "WaitOption",
+    "budget_of",
     "embedder_of",
     "extractor_of",
     "language_model_of",
@@ -134,6 +137,13 @@ def embedder_of(settings: Settings) -> Embedder:
     return _hosted_embedder(settings) if chosen.backend == "openai" else _sentence_transformer(chosen)
 
 
+def budget_of(settings: Settings) -> Budget:
+    """Say what a run may spend."""
+    budget = settings.budget
+    seconds = None if budget.max_minutes is None else 60 * budget.max_minutes
+    return Budget(max_tokens=budget.max_tokens, max_cost=budget.max_cost, max_seconds=seconds)
+
+
 def _hosted_embedder(settings: Settings) -> Embedder:
     from hippograph.models.openai_embedder import OpenAIEmbedder
 
@@ -227,11 +237,15 @@ def _llm_extractor(settings: Settings, built: str) -> Extractor:
 
 
 def _built_with(settings: Settings) -> str:
-    """Return the fingerprint of the extractor that the index was built with; empty if there is none to be read."""
+    """Return the fingerprint of the extractor that the index prefers; empty if there is none to be read."""
     if settings.index is None:
         return ""
+    place = IndexDirectory(settings.index)
     try:
-        return open_snapshot(settings.index).manifest.extractor
+        order = place.catalog().extractors.order()
+        return order[0] if order else open_snapshot(settings.index).manifest.extractor
     except IndexDirectoryError:
         # There is no index yet, or it is damaged, which the command itself will say.
         return ""
+    finally:
+        place.close()

@@ -2,11 +2,12 @@
 
 import pytest
 
-from hippograph.cli.models import embedder_of, extractor_of, language_model_of, price_of, sampling_of
+from hippograph.cli.models import budget_of, embedder_of, extractor_of, language_model_of, price_of, sampling_of
 from hippograph.completions import Sampling
 from hippograph.config.settings import Settings
 from hippograph.errors import InputError
 from hippograph.index.absent_extractor import AbsentExtractor
+from hippograph.index.budget import Budget
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.no_extractor import NoExtractor
 from hippograph.index.replay_extractor import ReplayExtractor
@@ -82,6 +83,12 @@ def test_a_budget_in_dollars_needs_a_price(tmp_path):
     assert language_model_of(settings_with(**values, prices=file)) is not None
     assert price_of(settings_with(prices=file), "my-llama") == Price(1.0)
     assert price_of(settings_with(), None) is None
+
+
+def test_what_a_run_may_spend():
+    assert budget_of(settings_with()) == Budget()
+    values = {"budget.max_tokens": 5, "budget.max_cost": 0.5, "budget.max_minutes": 1.5}
+    assert budget_of(settings_with(**values)) == Budget(max_tokens=5, max_cost=0.5, max_seconds=90.0)
 
 
 def test_how_words_are_chosen():
