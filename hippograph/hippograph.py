@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final
+from typing import Any, Final
 
 from hippograph.composition import Composition, extractor_named, remembering
 from hippograph.errors import InputError, MissingExtraError, ModelError
+from hippograph.index.budget import Budget, Stop
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
 from hippograph.index.intake import known_sources
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.loading import load
+from hippograph.index.reading import RETRY
 from hippograph.index.removal import RemovalReport
 from hippograph.index.report import IndexReport, Progress
 from hippograph.index.standing import standing
@@ -23,7 +25,7 @@ from hippograph.protocols import Embedder, Extractor, LanguageModel, Reader, Ret
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import open_snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
-from hippograph.types import Answer, Ranking, Usage
+from hippograph.types import Answer, ExtractionStatus, Ranking
 
 __all__ = ["HippoGraph"]
 
@@ -94,8 +96,15 @@ class HippoGraph:
         progress: Progress | None = None,
         wait: float = 0.0,
         reembed: bool = False,
+        retry: Collection[ExtractionStatus] = RETRY,
+        budget: Budget | None = None,
+        stop: Stop | None = None,
+        switch: bool | None = None,
     ) -> IndexReport:
         """Bring the index up to date with sources; only what is missing is done.
+
+        If the index has been read by another extractor, this one reads what it has not read yet, and is preferred from
+        now on; passages that it has not read, or not usably, rest on what was read before.
 
         Parameters
         ----------
@@ -108,26 +117,54 @@ class HippoGraph:
         reembed
             Whether the index may have been built with another embedder, whose vectors are then replaced by those of
             this one. Extractions are kept.
+        retry
+            Passages whose extraction ended so are read again: by default those where the model did not answer.
+        budget
+            What the run may spend. Then what is under way is finished, and what was read by then is published.
+        stop
+            Says that the run is to end: what is under way is finished and kept, and nothing is published.
+        switch
+            Whether another extractor may have been the preferred one; by default, if one was named for this object.
 
         Raises
         ------
         InputError
             If a source does not exist, or `wait` is negative.
+        ModelError
+            If a model cannot work: a wrong key, no server, no weights. What it has finished is kept.
         NoIndexError
             If the directory is a file, or holds something else than an index.
         IndexMismatchError
-            If the index was built with another extractor, or embedder unless `reembed` is set.
+            If the index was built with another embedder and `reembed` is not set, or was read by another extractor
+            than this one and `switch` is not set.
         DamagedIndexError
             If a part of the index is missing or altered.
         IndexDirectoryError
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        with self.parts.place.session(create=not reembed, wait=wait) as session:
-            return self.indexer.index(sources, session=session, progress=progress, reembed=reembed)
+        with self.parts.place.session(create=bool(sources) and not reembed, wait=wait) as session:
+            return self.indexer.index(
+                sources,
+                session=session,
+                progress=progress,
+                reembed=reembed,
+                switch=self._chosen if switch is None else switch,
+                retry=retry,
+                budget=budget,
+                stop=stop,
+            )
 
     def update(
-        self, sources: Sequence[str | Path] = (), *, progress: Progress | None = None, wait: float = 0.0
+        self,
+        sources: Sequence[str | Path] = (),
+        *,
+        progress: Progress | None = None,
+        wait: float = 0.0,
+        retry: Collection[ExtractionStatus] = RETRY,
+        budget: Budget | None = None,
+        stop: Stop | None = None,
+        switch: bool | None = None,
     ) -> IndexReport:
         """Make the index hold what files and folders hold now: as `index`, and what is there no more is removed.
 
@@ -141,6 +178,8 @@ class HippoGraph:
             Is told how far each stage is.
         wait
             How long to wait for another process or thread that is changing the index, in seconds.
+        retry, budget, stop, switch
+            As for `index`.
 
         Raises
         ------
@@ -152,7 +191,16 @@ class HippoGraph:
         load(sources)
         with self.parts.place.session(wait=wait) as session:
             chosen = sources or known_sources(session)
-            return self.indexer.index(chosen, session=session, progress=progress, exactly=True)
+            return self.indexer.index(
+                chosen,
+                session=session,
+                progress=progress,
+                exactly=True,
+                switch=self._chosen if switch is None else switch,
+                retry=retry,
+                budget=budget,
+                stop=stop,
+            )
 
     def delete(
         self,
@@ -289,7 +337,7 @@ class HippoGraph:
             raise InputError(_OWN_SNAPSHOT)
         return reader.read(question)
 
-    def status(self) -> dict[str, object]:
+    def status(self) -> dict[str, Any]:
         """Say what the index holds, as JSON values; `docs/usage.md` explains each.
 
         Raises
@@ -297,27 +345,7 @@ class HippoGraph:
         NoIndexError
             If nothing was indexed here.
         """
-        catalog = self.parts.place.catalog()
-        snapshot = open_snapshot(self.directory)
-        manifest, told = snapshot.manifest, standing(catalog, snapshot)
-        documents, passages = catalog.documents.counts()
-        return {
-            "directory": str(self.directory),
-            "documents": documents,
-            "passages": passages,
-            "entities": manifest.counts.entities,
-            "triples": manifest.counts.triples,
-            "edges": manifest.counts.edges,
-            "extraction": told["extraction"],
-            "generation": manifest.generation,
-            "graph_digest": manifest.graph_digest,
-            "embedder": manifest.embedder,
-            "extractor": told["extractor"],
-            "extractors": told["extractors"],
-            "sources": list(catalog.sources.all().values()),
-            "bytes": sum(file.stat().st_size for file in self.directory.rglob("*") if file.is_file()),
-            "usage": [_usage(stage, model, usage) for (stage, model), usage in catalog.usage.totals().items()],
-        }
+        return standing(self.parts.place.catalog(), open_snapshot(self.directory), directory=self.directory)
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""
@@ -337,18 +365,3 @@ class HippoGraph:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _usage(stage: str, model: str, usage: Usage) -> dict[str, object]:
-    return {
-        "stage": stage,
-        "model": model,
-        "calls": usage.calls,
-        "items": usage.items,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "reused": usage.reused,
-        "tokens": usage.tokens,
-        "seconds": round(usage.seconds, 3),
-        "cost": round(usage.cost, 6),
-    }

@@ -77,11 +77,11 @@ def many_scripts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HippoGrap
 
 
 def test_questions_in_every_script_find_their_passages(many_scripts):
-    result = evaluate(many_scripts.retriever(), load_questions(unicode_questions_path()))
+    result = evaluate(many_scripts.parts.retriever(), load_questions(unicode_questions_path()))
     assert result.recall[5] > 0.9
     assert (
         result.recall[2]
-        >= evaluate(many_scripts.retriever("dense"), load_questions(unicode_questions_path())).recall[2]
+        >= evaluate(many_scripts.parts.retriever("dense"), load_questions(unicode_questions_path())).recall[2]
     )
 
 

@@ -20,9 +20,10 @@ from hippograph.cli.settings import (
     settings_of,
 )
 from hippograph.hippograph import HippoGraph
-from hippograph.types import Answer, Step, Usage
+from hippograph.index.standing import usage_values
+from hippograph.types import Answer, Step
 
-__all__ = ["ask", "usage_values"]
+__all__ = ["ask"]
 
 _FAILED = 1
 
@@ -60,19 +61,6 @@ def ask(
         _show(answer)
     if answer.error:
         raise typer.Exit(_FAILED)
-
-
-def usage_values(usage: Usage) -> dict[str, object]:
-    """Return what was spent as JSON values."""
-    return {
-        "calls": usage.calls,
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "tokens": usage.tokens,
-        "reused": usage.reused,
-        "seconds": round(usage.seconds, 3),
-        "cost": usage.cost,
-    }
 
 
 def _as_json(answer: Answer) -> dict[str, object]:

@@ -13,7 +13,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-__all__ = ["IndexOption", "JsonOption", "complain", "errors", "output", "print_json", "speak_any_script"]
+__all__ = [
+    "IndexOption",
+    "JsonOption",
+    "complain",
+    "errors",
+    "output",
+    "print_json",
+    "speak_any_script",
+]
 
 IndexOption = Annotated[
     Path | None,

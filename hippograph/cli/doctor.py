@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
-from hippograph.cli.index import Bars
+from hippograph.cli.indexing import Bars
 from hippograph.cli.models import WaitOption, embedder_of, extractor_of
 from hippograph.cli.settings import ConfigOption, EmbedderOption, ExtractorOption, place_of, settings_of
 from hippograph.errors import IndexMismatchError

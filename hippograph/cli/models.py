@@ -20,6 +20,7 @@ from hippograph.models.prices import Price, PriceTable
 from hippograph.protocols import Embedder, Extractor, LanguageModel
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import open_snapshot
+from hippograph.types import ExtractionStatus
 
 __all__ = [
     "FILTER_EXAMPLE",
@@ -30,6 +31,7 @@ __all__ = [
     "extractor_of",
     "language_model_of",
     "price_of",
+    "retried",
     "sampling_of",
     "unpriced",
 ]
@@ -135,6 +137,11 @@ def embedder_of(settings: Settings) -> Embedder:
             "of the two out"
         )
     return _hosted_embedder(settings) if chosen.backend == "openai" else _sentence_transformer(chosen)
+
+
+def retried(*, invalid: bool) -> tuple[ExtractionStatus, ...]:
+    """Say which passages are read again: those that failed, and on request those without a usable answer."""
+    return ("failed", "invalid") if invalid else ("failed",)
 
 
 def budget_of(settings: Settings) -> Budget:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.index import Bars, finish
-from hippograph.cli.models import WaitOption, embedder_of, extractor_of
-from hippograph.cli.settings import ConfigOption, EmbedderOption, ExtractorOption, place_of, settings_of
+from hippograph.cli.indexing import build
+from hippograph.cli.models import WaitOption
+from hippograph.cli.settings import ConfigOption, EmbedderOption, ExtractorOption, settings_of
 from hippograph.hippograph import HippoGraph
 
 __all__ = ["reembed"]
@@ -21,10 +23,4 @@ def reembed(
 ) -> None:
     """Replace the vectors of an index by another embedder's; nothing is extracted again."""
     settings = settings_of(config, index=index, extractor=extractor, embedder=embedder)
-    place = place_of(settings)
-    with (
-        HippoGraph(place, extractor=extractor_of(settings), embedder=embedder_of(settings)) as hippograph,
-        Bars() as bars,
-    ):
-        report = hippograph.index(progress=bars, wait=wait, reembed=True)
-    finish(report, as_json=as_json)
+    build(settings, partial(HippoGraph.index, wait=wait, reembed=True), as_json=as_json)

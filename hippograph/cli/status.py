@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from rich.markup import escape
 from rich.table import Table
@@ -22,21 +23,45 @@ def status(index: IndexOption = None, config: ConfigOption = None, as_json: Json
         print_json(found)
     else:
         table = Table(show_header=False, box=None)
-        for key, value in (*_rows(found), *_usage_rows(found["usage"])):
+        for key, value in (*_rows(found), *_usage_rows(found["usage"], found["usage_total"])):
             table.add_row(key, escape(value))
         output().print(table)
 
 
-def _rows(values: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, str]]:
+def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
     for key, value in values.items():
+        if key in {"usage", "usage_total"}:
+            continue
         if isinstance(value, Mapping):
             yield from _rows(value, prefix=f"{prefix}{key} ")
-        elif key == "sources" and isinstance(value, list):
+        elif key == "sources":
             yield from ((key, str(source)) for source in value)
-        elif not isinstance(value, list):
+        elif key == "extractors":
+            yield from (("read by", _reader(one)) for one in value)
+        else:
             yield f"{prefix}{key}", f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _usage_rows(entries: object) -> Iterator[tuple[str, str]]:
-    for entry in entries if isinstance(entries, list) else []:
-        yield f"usage {entry['stage']}", f"{entry['items']:,} texts in {entry['seconds']:,.1f} s, {entry['model']}"
+def _reader(one: Mapping[str, Any]) -> str:
+    waiting = f", {one['pending']:,} wait" if one["preferred"] and one["pending"] else ""
+    return f"{one['extractor']}: {one['read']:,} passages read, {one['used']:,} in use{waiting}"
+
+
+def _usage_rows(entries: Sequence[Mapping[str, Any]], total: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        yield f"usage {entry['stage']}", f"{_spent(entry)}, {entry['model']}"
+    if total["tokens"]:
+        yield "usage in all", _spent(total)
+
+
+def _spent(entry: Mapping[str, Any]) -> str:
+    parts = [f"{entry['items']:,} texts in {entry['seconds']:,.1f} s"]
+    if entry["tokens"]:
+        parts.append(
+            f"{entry['calls']:,} calls, {entry['input_tokens']:,} tokens read, {entry['output_tokens']:,} written"
+        )
+    if entry["reused"]:
+        parts.append(f"{entry['reused']:,} answers known before")
+    if entry["cost"]:
+        parts.append(f"{entry['cost']:,.4f} dollars")
+    return ", ".join(parts)

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.index import Bars, finish
-from hippograph.cli.models import WaitOption, embedder_of, extractor_of
+from hippograph.cli.indexing import RetryInvalidOption, build
+from hippograph.cli.models import WaitOption, retried
 from hippograph.cli.settings import (
     BackendOption,
     BaseUrlOption,
     ConfigOption,
     EmbedderOption,
     ExtractorOption,
+    MaxCostOption,
+    MaxMinutesOption,
+    MaxTokensOption,
     ModelOption,
-    place_of,
     settings_of,
 )
 from hippograph.hippograph import HippoGraph
@@ -36,6 +39,10 @@ def update(
     llm_base_url: BaseUrlOption = None,
     llm_model: ModelOption = None,
     llm_backend: BackendOption = None,
+    max_tokens: MaxTokensOption = None,
+    max_cost: MaxCostOption = None,
+    max_minutes: MaxMinutesOption = None,
+    retry_invalid: RetryInvalidOption = False,
     config: ConfigOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -49,11 +56,9 @@ def update(
         llm_base_url=llm_base_url,
         llm_model=llm_model,
         llm_backend=llm_backend,
+        max_tokens=max_tokens,
+        max_cost=max_cost,
+        max_minutes=max_minutes,
     )
-    place = place_of(settings)
-    with (
-        HippoGraph(place, extractor=extractor_of(settings), embedder=embedder_of(settings)) as hippograph,
-        Bars() as bars,
-    ):
-        report = hippograph.update(sources or (), progress=bars, wait=wait)
-    finish(report, as_json=as_json)
+    work = partial(HippoGraph.update, sources=sources or (), wait=wait, retry=retried(invalid=retry_invalid))
+    build(settings, work, as_json=as_json)

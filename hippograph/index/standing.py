@@ -1,19 +1,21 @@
-"""How far each extractor is with an index, and what of the index rests on it."""
+"""What an index holds, who has read for it, and what that has cost."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hippograph.store.catalog import Catalog
 from hippograph.store.snapshot import Snapshot
+from hippograph.types import Usage
 
-__all__ = ["standing"]
+__all__ = ["standing", "usage_values"]
 
 
-def standing(catalog: Catalog, snapshot: Snapshot) -> dict[str, Any]:
-    """Tell, as JSON values, who has read for an index.
+def standing(catalog: Catalog, snapshot: Snapshot, *, directory: Path) -> dict[str, Any]:
+    """Tell, as JSON values, what an index holds; `docs/usage.md` explains each.
 
     Parameters
     ----------
@@ -21,17 +23,34 @@ def standing(catalog: Catalog, snapshot: Snapshot) -> dict[str, Any]:
         Its catalog.
     snapshot
         What is published of it.
-
-    Returns
-    -------
-    `extractor`, the fingerprint of the one that is preferred; `extraction`, how many passages it has read, by how that
-    ended; and `extractors`, all that have read, the most preferred first: of each its fingerprint (`extractor`),
-    whether it is `preferred`, how many passages it has `read` with an answer that can be used, how many of the
-    published passages are `used` as it has read them, and how many are `pending`, to be read or tried again.
+    directory
+        The index directory.
     """
+    manifest = snapshot.manifest
+    documents, passages = catalog.documents.counts()
+    usage = catalog.usage.totals()
+    return {
+        "directory": str(directory),
+        "documents": documents,
+        "passages": passages,
+        "entities": manifest.counts.entities,
+        "triples": manifest.counts.triples,
+        "edges": manifest.counts.edges,
+        **_readers(catalog, snapshot, passages=passages),
+        "generation": manifest.generation,
+        "graph_digest": manifest.graph_digest,
+        "embedder": manifest.embedder,
+        "sources": list(catalog.sources.all().values()),
+        "bytes": sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()),
+        "usage": [{"stage": stage, "model": model, **usage_values(one)} for (stage, model), one in usage.items()],
+        "usage_total": usage_values(sum(usage.values(), start=Usage())),
+    }
+
+
+def _readers(catalog: Catalog, snapshot: Snapshot, *, passages: int) -> dict[str, Any]:
+    """Tell how far each extractor is, and how many published passages rest on what it has read."""
     order = catalog.extractors.order() or [snapshot.manifest.extractor]
     others = [name for name in catalog.extractors.all() if name not in order]
-    _, passages = catalog.documents.counts()
     used = np.bincount(snapshot.evidence.readers, minlength=len(snapshot.manifest.extractors)).tolist()
     used_by = dict(zip(snapshot.manifest.extractors, used, strict=True))
     counts = {name: catalog.extractions.counts(name) for name in (*order, *others)}
@@ -48,4 +67,18 @@ def standing(catalog: Catalog, snapshot: Snapshot) -> dict[str, Any]:
             }
             for name, ended in counts.items()
         ],
+    }
+
+
+def usage_values(usage: Usage) -> dict[str, Any]:
+    """Return what was spent on models as JSON values."""
+    return {
+        "calls": usage.calls,
+        "items": usage.items,
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "tokens": usage.tokens,
+        "reused": usage.reused,
+        "seconds": round(usage.seconds, 3),
+        "cost": usage.cost,
     }

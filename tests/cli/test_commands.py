@@ -254,6 +254,11 @@ def test_a_terminal_that_cannot_write_a_name_ends_nothing(tmp_path):
     assert json.loads(done.stdout)["hits"][0]["title"] == "Žižkov"
 
 
-def test_another_extractor_is_refused(indexed):
-    done = run("index", "passages.json", "--index", "it.hippo", "--extractor", "none", cwd=indexed, code=3)
-    assert "another directory" in done.stderr
+def test_another_extractor_reads_if_the_command_names_it_and_not_if_a_file_does(indexed):
+    (indexed / "hippograph.toml").write_text('extractor = "none"\n')
+    done = run("index", "passages.json", "--index", "it.hippo", cwd=indexed, code=3)
+    assert "was read by the extractor 'spacy:" in done.stderr
+    assert "--extractor" in done.stderr
+    run("index", "passages.json", "--index", "it.hippo", "--extractor", "none", cwd=indexed)
+    readers = json.loads(run("status", "--index", "it.hippo", "--json", cwd=indexed).stdout)["extractors"]
+    assert [(one["extractor"].split(":")[0], one["preferred"]) for one in readers] == [("none", True), ("spacy", False)]

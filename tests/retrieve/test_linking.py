@@ -64,13 +64,13 @@ def test_a_question_word_is_not_the_name_it_may_be(small):
 
 def test_triples_may_be_left_out(small):
     (vector,) = small.indexer.embedder.embed(["Fram"], role="query")
-    assert TripleLinker(most=0).link(vector, small.snapshot) == ([], [])
+    assert TripleLinker(most=0).link(vector, small.parts.snapshot) == ([], [])
     with pytest.raises(InputError, match="-1"):
         TripleLinker(most=-1)
 
 
 def test_triples_near_the_query_are_linked_and_the_far_ones_shown_but_dropped(small):
-    snapshot, embedder = small.snapshot, small.indexer.embedder
+    snapshot, embedder = small.parts.snapshot, small.indexer.embedder
     (vector,) = embedder.embed(["Fram was built by Colin Archer"], role="query")
     facts, links = TripleLinker(most=len(snapshot.triples), threshold=0.8).link(vector, snapshot)
     assert facts[0].triple.relation == "was built by"

@@ -20,12 +20,12 @@ QUERIES = ["Who built the Fram?", "北京在哪个国家？", "a boat through th
 
 @pytest.mark.parametrize("name", RETRIEVERS)
 def test_the_contract(small, name):
-    check_retriever(small.retriever(name), queries=QUERIES)
+    check_retriever(small.parts.retriever(name), queries=QUERIES)
 
 
 @pytest.mark.parametrize("name", RETRIEVERS)
 def test_threads_may_share_a_retriever(small, name):
-    retriever = small.retriever(name)
+    retriever = small.parts.retriever(name)
     alone = [ranking.hits for ranking in retriever.retrieve(QUERIES, k=3)]
     with ThreadPoolExecutor(8) as threads:
         together = list(threads.map(lambda query: retriever.retrieve([query], k=3)[0].hits, QUERIES * 10))
@@ -34,13 +34,13 @@ def test_threads_may_share_a_retriever(small, name):
 
 def test_the_walk_reaches_a_passage_that_shares_no_word_with_the_query(small):
     seeding = Seeding(dense_share=0.05)
-    walker = PageRankRetriever(snapshot=small.snapshot, embedder=small.indexer.embedder, seeding=seeding)
+    walker = PageRankRetriever(snapshot=small.parts.snapshot, embedder=small.indexer.embedder, seeding=seeding)
     [ranking] = walker.retrieve(["Fram"], k=3)
     assert [hit.passage.id for hit in ranking.hits] == ["fram", "archer", "newburgh"]
 
 
 def test_both_engines_give_the_same_order(small):
-    exact = PageRankRetriever(snapshot=small.snapshot, embedder=small.indexer.embedder, tolerance=1e-12)
+    exact = PageRankRetriever(snapshot=small.parts.snapshot, embedder=small.indexer.embedder, tolerance=1e-12)
     push = dataclasses.replace(exact, engine="push")
     for one, other in zip(exact.retrieve(QUERIES, k=4), push.retrieve(QUERIES, k=4), strict=True):
         assert [hit.passage.id for hit in one.hits] == [hit.passage.id for hit in other.hits]
@@ -70,7 +70,7 @@ def test_bm25_finds_words_and_nothing_else(small):
 
 
 def test_bm25_needs_nothing_but_the_snapshot_it_has(small):
-    retriever = BM25Retriever(snapshot=small.snapshot)
+    retriever = BM25Retriever(snapshot=small.parts.snapshot)
     before = retriever.retrieve(["herring"], k=3)[0].hits
     small.index([Document(id=f"late {n}", text="A herring herring herring boat.") for n in range(20)])
     small.close()
@@ -82,12 +82,12 @@ def test_bm25_needs_nothing_but_the_snapshot_it_has(small):
 
 
 def test_words_of_a_title_weigh_what_they_are_told_to(small):
-    light, heavy = (BM25Retriever(snapshot=small.snapshot, title_weight=weight) for weight in (0.1, 9.0))
+    light, heavy = (BM25Retriever(snapshot=small.parts.snapshot, title_weight=weight) for weight in (0.1, 9.0))
     assert light.retrieve(["Newburgh"])[0].hits[0].passage.id == "archer"
     assert heavy.retrieve(["Newburgh"])[0].hits[0].passage.id == "newburgh"
     for wrong in ({"k1": -0.1}, {"k1": float("nan")}, {"b": 1.5}, {"title_weight": float("inf")}):
         with pytest.raises(InputError, match=next(iter(wrong))):
-            BM25Retriever(snapshot=small.snapshot, **wrong)
+            BM25Retriever(snapshot=small.parts.snapshot, **wrong)
 
 
 def hit(id):
@@ -124,4 +124,4 @@ def test_a_query_must_be_text_and_k_a_number(small):
 
 def test_an_unknown_engine_is_refused(small):
     with pytest.raises(InputError, match="walkabout"):
-        PageRankRetriever(snapshot=small.snapshot, embedder=small.indexer.embedder, engine="walkabout")  # type: ignore[arg-type]
+        PageRankRetriever(snapshot=small.parts.snapshot, embedder=small.indexer.embedder, engine="walkabout")  # type: ignore[arg-type]

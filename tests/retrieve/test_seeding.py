@@ -26,7 +26,9 @@ def test_the_shares_are_as_asked(small):
     assert reset.weights.sum() == pytest.approx(1.0)
     dense = sum(reset.weights[node] for node, why in reset.reasons.items() if why == "dense")
     titled = [node for node, why in reset.reasons.items() if "title" in why]
-    assert [small.snapshot.passages[node - small.snapshot.graph.n_entities].id for node in titled] == ["fram"]
+    assert [small.parts.snapshot.passages[node - small.parts.snapshot.graph.n_entities].id for node in titled] == [
+        "fram"
+    ]
     assert dense == pytest.approx(0.25)
 
 
@@ -38,7 +40,7 @@ def test_a_query_that_names_nothing_is_all_dense(small):
 
 def test_a_rare_name_weighs_more_than_a_common_one(small):
     rare, common = entity(small, "Newburgh"), entity(small, "Larvik")
-    counts = small.snapshot.entity_passages
+    counts = small.parts.snapshot.entity_passages
     seeding = Seeding(dense_share=0.0, title=0.0, rarity=1.0)
     weights = reset_of(small, [mention(rare), mention(common)], seeding).weights
     assert weights[rare] * counts[rare] == pytest.approx(weights[common] * counts[common])
@@ -61,12 +63,12 @@ def test_sharpness_concentrates_the_dense_share(small):
 
 
 def test_equal_similarities_are_shared_equally(small):
-    reset = reset_of(small, [], similarities=np.full(small.snapshot.graph.n_passages, 0.5, np.float32))
-    assert np.allclose(reset.weights[reset.weights > 0], 1 / small.snapshot.graph.n_passages)
+    reset = reset_of(small, [], similarities=np.full(small.parts.snapshot.graph.n_passages, 0.5, np.float32))
+    assert np.allclose(reset.weights[reset.weights > 0], 1 / small.parts.snapshot.graph.n_passages)
 
 
 def test_seeds_are_named_heaviest_first(small):
-    seeds = reset_of(small, [mention(entity(small, "Fram"))]).seeds(small.snapshot)
+    seeds = reset_of(small, [mention(entity(small, "Fram"))]).seeds(small.parts.snapshot)
     assert [seed.weight for seed in seeds] == sorted((seed.weight for seed in seeds), reverse=True)
     assert {(seed.node, seed.kind) for seed in seeds} >= {("Fram", "entity"), ("fram", "passage")}
 

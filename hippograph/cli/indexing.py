@@ -1,0 +1,174 @@
+"""What the commands that build an index share: models and limits, progress, an orderly end, and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Protocol
+
+import typer
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from hippograph.cli.console import errors, output, print_json
+from hippograph.cli.interruption import Interruption
+from hippograph.cli.models import budget_of, embedder_of, extractor_of
+from hippograph.cli.settings import place_of
+from hippograph.config.settings import Settings
+from hippograph.hippograph import HippoGraph
+from hippograph.index.budget import Budget
+from hippograph.index.report import IndexReport
+from hippograph.index.standing import usage_values
+
+__all__ = ["Bars", "RetryInvalidOption", "build", "finish"]
+
+RetryInvalidOption = Annotated[
+    bool, typer.Option("--retry-invalid", help="Read again what a language model gave no usable answer on.")
+]
+
+_SHOWN = 20
+_COUNTED = frozenset({"load", "extract", "embed passages", "embed entities", "embed triples"})
+_INTERRUPTED = 130
+
+
+class Work(Protocol):
+    """What is to be done with an index."""
+
+    def __call__(
+        self, hippograph: HippoGraph, *, progress: Bars, budget: Budget, stop: Callable[[], bool], switch: bool
+    ) -> IndexReport:
+        """Do it."""
+        ...
+
+
+def build(settings: Settings, work: Work, *, as_json: bool) -> None:
+    """Work on an index with the models and within the limits of the settings, and tell what came of it.
+
+    Parameters
+    ----------
+    settings
+        Which index, models and limits.
+    work
+        What is done.
+    as_json
+        Whether to print JSON.
+
+    Raises
+    ------
+    Exit
+        With 1 if something could not be indexed, with 130 if the run was interrupted.
+    """
+    place = place_of(settings)
+    with (
+        HippoGraph(place, extractor=extractor_of(settings), embedder=embedder_of(settings)) as hippograph,
+        Bars() as bars,
+        Interruption() as stop,
+    ):
+        report = work(
+            hippograph,
+            progress=bars,
+            budget=budget_of(settings),
+            stop=stop,
+            # What another extractor has read is not read again, at a price perhaps, unless the command itself says so.
+            switch=settings.origins.get("extractor") == "argument",
+        )
+    finish(report, as_json=as_json)
+
+
+def finish(report: IndexReport, *, as_json: bool) -> None:
+    """Print what a run did, and exit with 1 if something could not be indexed."""
+    if as_json:
+        print_json(_as_json(report))
+    else:
+        _show(report)
+    if report.stopped == "interrupted":
+        raise typer.Exit(_INTERRUPTED)
+    if any(not item.harmless for item in report.skipped) or report.failures:
+        raise typer.Exit(1)
+
+
+class Bars:
+    """Progress bars on stderr, one per stage; silent when stderr is not a terminal."""
+
+    def __init__(self) -> None:
+        console = errors()
+        self._progress = Progress(
+            SpinnerColumn(),
+            TextColumn("{task.description:16}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, stage: str, done: int, total: int | None) -> None:
+        """Move the bar of a stage."""
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(stage, total=total, rate="")
+        elapsed = self._progress.tasks[self._tasks[stage]].elapsed
+        rate = f"{done / elapsed:,.0f}/s" if elapsed and done and stage in _COUNTED else ""
+        self._progress.update(self._tasks[stage], completed=done, total=total, rate=rate)
+
+
+def _as_json(report: IndexReport) -> dict[str, object]:
+    return {
+        "added": report.added,
+        "replaced": report.replaced,
+        "unchanged": report.unchanged,
+        "removed": report.removed,
+        "skipped": [{"where": item.where, "reason": item.reason, "harmless": item.harmless} for item in report.skipped],
+        "failed": [{"where": item.where, "reason": item.reason} for item in report.failures],
+        "extraction": dict(report.extraction),
+        "generation": report.generation,
+        "published": report.published,
+        "stopped": report.stopped,
+        "pending": report.pending,
+        "usage": usage_values(report.usage),
+        "seconds": {
+            "models": {stage: round(seconds, 3) for stage, seconds in report.model_seconds.items()},
+            "rest": {stage: round(seconds, 3) for stage, seconds in report.other_seconds.items()},
+        },
+    }
+
+
+def _show(report: IndexReport) -> None:
+    console = output()
+    counts = {"replaced": report.replaced, "removed": report.removed, "unchanged": report.unchanged}
+    told = [f"{count:,} {what}" for what, count in counts.items() if count or what != "removed"]
+    console.print(f"{report.added:,} documents added, {', '.join(told)}")
+    extracted = ", ".join(f"{count:,} {status}" for status, count in report.extraction.items() if count)
+    console.print(f"extraction: {extracted or 'nothing to do'}")
+    for title, items in (("skipped", report.skipped), ("failed", report.failures)):
+        if items:
+            console.print(f"{title}: {len(items):,}")
+        for item in items[:_SHOWN]:
+            console.print(f"  {item.where}: {item.reason}", markup=False, soft_wrap=True)
+        if len(items) > _SHOWN:
+            console.print(f"  and {len(items) - _SHOWN:,} more; --json lists them all")
+    spent = report.usage
+    if spent.tokens or spent.reused:
+        cost = f", {spent.cost:,.4f} dollars" if spent.cost else ""
+        console.print(f"{spent.calls:,} calls, {spent.tokens:,} tokens{cost}; {spent.reused:,} answers known before")
+    if report.stopped:
+        console.print(f"stopped: {report.stopped}; {report.pending:,} passages wait, and the same command goes on")
+    models, rest = sum(report.model_seconds.values()), sum(report.other_seconds.values())
+    console.print(f"{models:.1f} s in the models, {rest:.1f} s in everything else")
+    idle = "nothing is published yet;" if report.stopped else "nothing had changed; still at"
+    what = "published" if report.published else idle
+    console.print(f"{what} generation {report.generation}")
