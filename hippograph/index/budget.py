@@ -20,6 +20,7 @@ Stop: TypeAlias = Callable[[], bool] | Event
 Stopped: TypeAlias = Literal["", "max-tokens", "max-cost", "max-minutes", "interrupted"]
 """What has ended a run before everything was done; empty if nothing has."""
 
+_NOTHING: Final = Usage()
 # Sums of floats are off by less.
 _SLACK: Final = 1.0 + 1e-9
 
@@ -122,8 +123,9 @@ class Allowance:
         with self._lock:
             self._under_way -= 1
             self._finished += 1
-            self._reading += usage
-            self._spent += usage
+            if usage != _NOTHING:
+                self._reading += usage
+                self._spent += usage
 
     def spend(self, usage: Usage) -> None:
         """Take note of what something else has cost."""

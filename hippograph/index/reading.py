@@ -68,25 +68,30 @@ def read_passages(
     def save(pairs: list[tuple[Passage, Extraction]], seconds: float) -> None:
         catalog.extractions.save(name, pairs, stage=_STAGE, seconds=seconds)
 
-    with Saving(save) as saving:
-        reported = monotonic()
-        while True:
-            asked = monotonic()
-            with tally.model(_STAGE):
-                pair = next(results, None)
-            if pair is None:
-                break
-            now = monotonic()
-            if not done:
-                # One that has read nothing, for want of a key, say, is preferred to nobody.
-                catalog.extractors.prefer(name)
-            done += 1
-            allowance.finish(pair[1].usage)
-            tally.spend(replace(pair[1].usage, items=1, seconds=now - asked))
-            tally.failures.extend(_failure(*pair))
-            if saving.add(pair, waited=now - asked) or now - reported >= _REPORT:
-                tally.tell(_STAGE, done, total)
-                told, reported = done, now
+    reported, seconds = monotonic(), 0.0
+    try:
+        with Saving(save) as saving:
+            while True:
+                asked = monotonic()
+                with tally.model(_STAGE):
+                    pair = next(results, None)
+                now = monotonic()
+                seconds += now - asked
+                if pair is None:
+                    break
+                if not done:
+                    # One that has read nothing, for want of a key, say, is preferred to nobody.
+                    catalog.extractors.prefer(name)
+                done += 1
+                usage = pair[1].usage
+                allowance.finish(usage)
+                tally.failures.extend(_failure(*pair))
+                saved = saving.add(pair, waited=now - asked, dear=usage.calls > 0 or usage.tokens > 0)
+                if saved or now - reported >= _REPORT:
+                    tally.tell(_STAGE, done, total)
+                    told, reported = done, now
+    finally:
+        tally.spend(replace(allowance.spent, items=done, seconds=seconds))
     if told < done:
         tally.tell(_STAGE, done, total)
 

@@ -12,16 +12,19 @@ __all__ = ["Saving"]
 
 T = TypeVar("T")
 
-# Seconds. What was waited for longer is saved at once, which takes some tenths of a millisecond.
+# Seconds. What is dear and was waited for longer is saved at once, which takes some tenths of a millisecond.
 _PAUSE: Final = 0.005
-# Seconds until what came close behind other things is saved with them at the latest.
+# Seconds until what came close behind other things is saved with them if nothing else comes, or if it is dear.
 _DELAY: Final = 0.05
+# Seconds until everything is saved that has arrived. Keys are random, so each time much of the file is written.
+_LATEST: Final = 1.0
 
 
 class Saving(Generic[T]):
     """Saves things within a twentieth of a second of their arrival, few at a time or many.
 
-    When it is left, be it by an error, whatever has arrived is saved.
+    Things that cost nothing and come without a pause are saved once a second: to make them again takes no longer. When
+    this is left, be it by an error, whatever has arrived is saved.
 
     Parameters
     ----------
@@ -42,12 +45,12 @@ class Saving(Generic[T]):
         self._changed = Condition()
         self._arrived: list[T] = []
         self._seconds = 0.0
-        self._due = 0.0
+        self._due = self._latest_arrival = 0.0
         self._ended = False
         self._error: BaseException | None = None
         self._thread: Thread | None = None
 
-    def add(self, thing: T, *, waited: float) -> bool:
+    def add(self, thing: T, *, waited: float, dear: bool = False) -> bool:
         """Take a thing, and tell whether it is saved already.
 
         Parameters
@@ -56,6 +59,8 @@ class Saving(Generic[T]):
             What is to be saved.
         waited
             How long it was waited for, in seconds.
+        dear
+            Whether it was paid for.
 
         Raises
         ------
@@ -65,12 +70,12 @@ class Saving(Generic[T]):
         with self._changed:
             if self._error is not None:
                 raise self._error
-            now = monotonic()
-            if not self._arrived:
-                self._due = now + _DELAY
+            now = self._latest_arrival = monotonic()
+            due = now + (_DELAY if dear else _LATEST)
+            self._due = min(self._due, due) if self._arrived else due
             self._arrived.append(thing)
             self._seconds += waited
-            if waited >= _PAUSE or now >= self._due:
+            if waited >= (_PAUSE if dear else _DELAY) or now >= self._due:
                 self._save_all()
                 return True
             if self._thread is None:
@@ -86,7 +91,7 @@ class Saving(Generic[T]):
             while not self._ended:
                 if not self._arrived:
                     self._changed.wait()
-                elif (left := self._due - monotonic()) > 0:
+                elif (left := min(self._due, self._latest_arrival + _DELAY) - monotonic()) > 0:
                     self._changed.wait(left)
                 else:
                     try:

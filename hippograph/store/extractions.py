@@ -14,8 +14,8 @@ from hippograph.store.database import Database
 from hippograph.store.extractors import number_of
 from hippograph.store.holdings import PASSAGE_COLUMNS, PASSAGES, altered, passage_of
 from hippograph.store.schema import digest_of_texts, stamp_of
-from hippograph.store.usage import add_usage
-from hippograph.types import Extraction, ExtractionStatus, Passage, Triple, Usage
+from hippograph.store.usage import add_usage, sum_of
+from hippograph.types import Extraction, ExtractionStatus, Passage, Triple
 
 __all__ = ["Extractions", "PendingPassages", "Reading"]
 
@@ -145,11 +145,11 @@ class Extractions:
             How long the extractor was waited for, of which the ledger takes note instead of the time each took.
         """
         # A generator may run the extractor itself, for longer than a transaction should last.
-        rows, spent = [], Usage()
+        rows, usages = [], []
         for passage, extraction in pairs:
             values = (digest_of_texts(passage.title, passage.text), extraction.status, *_columns(extraction))
             rows.append((*values, stamp_of(extractor, *values)))
-            spent += extraction.usage
+            usages.append(extraction.usage)
         with self._database.transaction() as connection:
             number = number_of(connection, extractor)
             connection.executemany(
@@ -161,7 +161,7 @@ class Extractions:
                 rows,
             )
             if stage is not None:
-                spent = replace(spent, items=len(rows), seconds=seconds)
+                spent = replace(sum_of(usages), items=len(rows), seconds=seconds)
                 add_usage(connection, stage, extractor, spent, path=self._database.path)
 
     def items(self, order: Sequence[str]) -> Iterator[Reading]:

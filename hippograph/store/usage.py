@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,9 +14,10 @@ from hippograph.store.holdings import altered
 from hippograph.store.schema import stamp_of
 from hippograph.types import Usage
 
-__all__ = ["UsageLedger", "add_usage"]
+__all__ = ["UsageLedger", "add_usage", "sum_of"]
 
 _FIELDS: Final = tuple(field.name for field in fields(Usage))
+_NOTHING: Final = Usage()
 _REAL: Final = frozenset({"seconds", "cost"})
 _COLUMNS: Final = ", ".join(("stage", "model", *_FIELDS, "stamp"))
 
@@ -85,6 +87,17 @@ def add_usage(connection: sqlite3.Connection, stage: str, model: str, usage: Usa
         f"INSERT OR REPLACE INTO usage ({_COLUMNS}) VALUES ({marks})",  # noqa: S608 - names of ours and question marks
         (stage, model, *sums, stamp_of(stage, model, *sums)),
     )
+
+
+def sum_of(usages: Sequence[Usage]) -> Usage:
+    """Add up what was spent, faster than one by one.
+
+    Examples
+    --------
+    >>> sum_of([Usage(calls=1, cost=0.5), Usage(calls=2)])
+    Usage(calls=3, items=0, input_tokens=0, output_tokens=0, reused=0, seconds=0.0, cost=0.5)
+    """
+    return Usage(**{name: sum(map(attrgetter(name), usages), start=getattr(_NOTHING, name)) for name in _FIELDS})
 
 
 def _usage(row: Sequence[Any], path: Path) -> Usage:

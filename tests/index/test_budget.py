@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -290,3 +293,33 @@ def test_what_a_local_extractor_does_is_in_the_books(runs):
     booked = runs.ledger()["extract", "fussy:1"]
     assert (booked.calls, booked.items, booked.tokens, booked.cost) == (0, 20, 0, 0.0)
     assert report.usage.items >= 20
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from tests.index.readers import FussyExtractor
+from tests.index.test_budget import Runs
+
+class Killed(FussyExtractor):
+    def reading(self, passage):
+        if len(self.read) == int(sys.argv[2]):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().reading(passage)
+
+Runs(Path(sys.argv[1]))(Killed())
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system knows no SIGKILL")
+@pytest.mark.parametrize("at", [1, 4, 20])
+def test_after_a_kill_the_books_tell_of_what_is_there_and_of_nothing_else(runs, at):
+    command = [sys.executable, "-c", KILLED, str(runs.place.path), str(at)]
+    assert subprocess.run(command, check=False, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    with Catalog.open(runs.place.path / CATALOG) as catalog:
+        done = sum(catalog.extractions.counts("fussy:1").values())
+        assert sum((usage.tokens for usage in catalog.usage.totals().values()), 0) == done * PAID.tokens
+    again = FussyExtractor()
+    runs(again)
+    assert len(again.read) == len(DOCUMENTS) - done
+    assert runs.ledger()["extract", "fussy:1"].tokens == len(DOCUMENTS) * PAID.tokens

@@ -244,8 +244,9 @@ def test_progress_reaches_the_end_of_every_stage(bench):
     assert {"extract", "embed passages", "embed entities", "embed triples"} <= set(told)
 
 
-def test_nothing_to_index_makes_an_empty_index_that_finds_nothing(bench):
-    bench.run([])
+def test_nothing_to_index_makes_an_empty_index_that_finds_nothing(bench, tmp_path):
+    (tmp_path / "empty").mkdir()
+    bench.run([tmp_path / "empty"])
     with bench.open() as hippograph:
         for name in ("default", "dense", "bm25", "hybrid"):
             assert hippograph.retrieve("Oslo", retriever=name).hits == ()

@@ -329,6 +329,7 @@ class LivingIndex(RuleBasedStateMachine):
         self.flushing = mock.patch("os.fsync")
         self.flushing.start()
         self.held: dict[str, Document] = {}
+        self.passages: dict[str, Passage] = {}
         self.extractor: CountingExtractor | FussyExtractor = CountingExtractor()
         self.other: CountingExtractor | FussyExtractor = FussyExtractor(failing=True)
         self.embedder = CountingEmbedder()
@@ -353,15 +354,19 @@ class LivingIndex(RuleBasedStateMachine):
         self.embedder.texts.clear()
         self.index.index(documents)
         self.held |= {one.id: one for one in documents if one.text.strip()}
+        self.passages |= {passage.id: passage for passage in self.index.parts.snapshot.passages}
         said = self.said[self.extractor.fingerprint]
         for name in self.extractor.read:
-            one = self.held[name]
-            passage = Passage(id=name, document=name, title=one.title, text=one.text)
-            former = said.get((one.title, one.text))
+            former = said.get(self.says(name))
             assert former is None or former.status == "failed"
-            fussy = self.extractor if isinstance(self.extractor, FussyExtractor) else None
-            said[one.title, one.text] = capitals(passage) if fussy is None else fussy.reading(passage)
-        assert {(one.title, one.text) for one in self.held.values()} <= said.keys()
+            fussy, passage = self.extractor, self.passages[name]
+            found = fussy.reading(passage) if isinstance(fussy, FussyExtractor) else capitals(passage)
+            said[self.says(name)] = found
+        assert set(map(self.says, self.held)) <= said.keys()
+
+    def says(self, name: str) -> tuple[str, str]:
+        """Return the title and the text, without blanks around it, that a document was read as."""
+        return self.passages[name].title, self.passages[name].text
 
     @rule(new=st.dictionaries(ids, said, min_size=1, max_size=4))
     def put(self, new: dict[str, dict[str, Any]]) -> None:
@@ -411,7 +416,7 @@ class LivingIndex(RuleBasedStateMachine):
         place = self.folder / "fresh.hippo"
         for one in (self.other, self.extractor):
             said = self.said[one.fingerprint]
-            known = [document for document in documents if (document.title, document.text) in said]
+            known = [document for document in documents if self.says(document.id) in said]
             extractor = RememberingExtractor(fingerprint=one.fingerprint, said=said)
             if known or one is self.extractor:
                 with HippoGraph(place, extractor=extractor, embedder=HashingEmbedder()) as fresh:

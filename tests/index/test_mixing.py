@@ -12,7 +12,6 @@ from hippograph.hippograph import HippoGraph
 from hippograph.index.doctor import examine
 from hippograph.index.indexer import Indexer
 from hippograph.index.repair import repair
-from hippograph.index.standing import standing
 from hippograph.protocols import Extractor
 from hippograph.store.catalog import Catalog
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
@@ -177,8 +176,8 @@ def test_a_delete_and_a_filter_keep_who_has_read_what(directory, mixed, tmp_path
 
 
 def test_standing(directory, mixed):
-    with Catalog.open(directory / CATALOG) as catalog:
-        found = standing(catalog, mixed)
+    with opened(directory, ForbiddenExtractor()) as index:
+        found = index.status()
     fussy = FussyExtractor(failing=True)
     statuses = [fussy.reading(passage).status for passage in mixed.passages]
     assert found["extractor"] == "fussy:1"

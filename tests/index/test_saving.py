@@ -18,6 +18,14 @@ def test_what_comes_alone_is_saved_at_once():
     assert len(saved) == 3
 
 
+def test_what_was_paid_for_is_saved_sooner():
+    saved: list[list[int]] = []
+    with Saving[int](lambda things, _: saved.append(list(things))) as saving:
+        assert not saving.add(0, waited=0.01)
+        assert saving.add(1, waited=0.01, dear=True)
+        assert saved == [[0, 1]]
+
+
 def test_what_comes_fast_is_saved_together():
     saved: list[list[int]] = []
     with Saving[int](lambda things, _: saved.append(list(things))) as saving:
