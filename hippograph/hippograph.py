@@ -143,7 +143,7 @@ class HippoGraph:
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        with self.parts.place.session(create=bool(sources) and not reembed, wait=wait) as session:
+        with self.parts.place.session(create=not reembed, wait=wait) as session:
             return self.indexer.index(
                 sources,
                 session=session,

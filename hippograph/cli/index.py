@@ -21,9 +21,12 @@ from hippograph.cli.settings import (
     MaxMinutesOption,
     MaxTokensOption,
     ModelOption,
+    place_of,
     settings_of,
 )
+from hippograph.errors import InputError
 from hippograph.hippograph import HippoGraph
+from hippograph.store.index_directory import CATALOG
 
 __all__ = ["index"]
 
@@ -62,5 +65,7 @@ def index(
         max_cost=max_cost,
         max_minutes=max_minutes,
     )
+    if not sources and not (place_of(settings) / CATALOG).exists():
+        raise InputError(f"there is no index in {place_of(settings)} yet; name the files and folders to make it of")
     work = partial(HippoGraph.index, sources=sources or (), wait=wait, retry=retried(invalid=retry_invalid))
     build(settings, work, as_json=as_json)

@@ -243,7 +243,7 @@ class _Count:
     @property
     def _held(self) -> Sequence[Passage]:
         """Passages of the index that the extractor has still to read, texts in memory a few at a time."""
-        return () if self.catalog is None else self.catalog.extractions.pending(self.reading.extractor)
+        return () if self.catalog is None else self.catalog.extractions.pending(self.reading.extractor, repeated=True)
 
     @cached_property
     def _waiting(self) -> set[bytes]:

@@ -134,6 +134,6 @@ def _extractions(extractor: Extractor, passages: _HandedOut) -> Iterator[tuple[P
 
 def _failure(passage: Passage, extraction: Extraction) -> Iterator[SkippedItem]:
     if extraction.status in {"failed", "invalid"}:
-        remedy = "run the same command again to retry" if extraction.status == "failed" else "mend the extractor"
-        reason = f"the extraction is {extraction.status}: {extraction.error}; {remedy}"
+        retry = "" if extraction.status == "failed" else " with --retry-invalid"
+        reason = f"the extraction is {extraction.status}: {extraction.error}; run the same command again{retry}"
         yield SkippedItem(where=passage.id, reason=reason)

@@ -97,7 +97,9 @@ class Extractions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def pending(self, extractor: str, *, retry: Collection[ExtractionStatus] = _RETRY) -> PendingPassages:
+    def pending(
+        self, extractor: str, *, retry: Collection[ExtractionStatus] = _RETRY, repeated: bool = False
+    ) -> PendingPassages:
         """Return the passages that an extractor has yet to read, one for all those that say the same.
 
         Parameters
@@ -106,6 +108,8 @@ class Extractions:
             The extractor's fingerprint.
         retry
             Extractions that ended so are to be tried again.
+        repeated
+            Whether those that say the same are all listed.
 
         Returns
         -------
@@ -116,8 +120,8 @@ class Extractions:
             SELECT min(passages.id) FROM passages LEFT JOIN extractions
             ON extractions.content = passages.content AND extractions.extractor = {_NUMBER}
             WHERE extractions.status IS NULL OR extractions.status IN ({",".join("?" * len(again))})
-            GROUP BY passages.content ORDER BY 1
-        """  # noqa: S608 - only a constant and question marks are put in
+            GROUP BY {"passages.id" if repeated else "passages.content"} ORDER BY 1
+        """  # noqa: S608 - only constants and question marks are put in
         ids = [name for (name,) in self._database.rows(statement, (extractor, *again))]
         return PendingPassages(self._database, ids)
 

@@ -137,9 +137,14 @@ def test_what_failed_is_tried_again_and_what_is_invalid_on_request(folder, serve
     assert third["extraction"]["done"] == PASSAGES
 
 
+def test_nothing_was_left_undone_where_nothing_was_begun(folder):
+    assert "there is no index in it.hippo yet" in run("index", cwd=folder, code=2).stderr
+    assert not (folder / "it.hippo").exists()
+
+
 def test_a_wrong_address_ends_it_with_one_line(folder):
     (folder / "hippograph.toml").write_text(
-        'index = "it.hippo"\n[llm]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\n'
+        'index = "it.hippo"\n[llm]\nmodel = "m"\nbase_url = "http://127.0.0.1:9/v1"\nattempts = 2\n'
     )
     done = run("index", "rows.json", "--extractor", "llm", cwd=folder, code=1)
     assert "the server http://127.0.0.1:9/v1 does not answer" in done.stderr
