@@ -40,7 +40,7 @@ def ask(model: LanguageModel, requests: Sequence[ModelRequest]) -> list[Completi
     return [future.result() for future in futures]
 
 
-def converse(model: LanguageModel, dialogues: Iterable[Dialogue[T]]) -> Iterator[tuple[int, T]]:
+def converse(model: LanguageModel, dialogues: Iterable[Dialogue[T]]) -> Generator[tuple[int, T], None, None]:
     """Lead dialogues, as many at a time as keep the model busy.
 
     Parameters

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from pydantic import SecretStr
@@ -276,6 +277,8 @@ class Endpoint:
             api_key=self._address.key,
             default_headers=self._address.headers,
             max_retries=0,
+            # Half the processor time of each call, where it is installed.
+            http_client=openai.DefaultAioHttpClient() if find_spec("aiohttp") else None,
             timeout=openai.Timeout(self.limits.timeout, connect=min(self.limits.timeout, _LONGEST_CONNECT)),
         )
         self._loop.at_close(client.close)
@@ -300,9 +303,11 @@ class Endpoint:
             raise fault from None
         if isinstance(error, openai.APIConnectionError):
             cause = type(error.__cause__).__name__
-            if cause in ("ConnectError", "ConnectTimeout"):
+            # Over aiohttp, a connection that was cut before the answer is told by the same class as one never made.
+            cut = type(getattr(error.__cause__, "__cause__", None)).__name__ == "ServerDisconnectedError"
+            if cause in ("ConnectError", "ConnectTimeout") and not cut:
                 raise TransientError(f"no connection ({error.__cause__ or cause})", unreachable=True) from None
-            if isinstance(error, openai.APITimeoutError):
+            if isinstance(error, openai.APITimeoutError) and not cut:
                 raise self._silence() from None
             raise TransientError(f"the connection was cut ({error.__cause__ or cause})") from None
         if isinstance(error, openai.APIError):

@@ -68,9 +68,9 @@ def test_a_question_is_answered_with_citations_and_its_price(folder, server):
     assert answer["usage"]["cost"] == pytest.approx(dollars)
     again = json.loads(run("ask", "Where is Town 3?", "-k", "3", "--json", cwd=folder).stdout)
     assert (again["text"], again["usage"]["calls"], again["usage"]["reused"]) == (answer["text"], 0, 1)
-    shown = run("ask", "Where is Town 3?", "-k", "3", cwd=folder).stdout
-    assert answer["text"] in shown
-    assert "1 answers known before" in shown
+    told = run("ask", "Where is Town 3?", "-k", "3", cwd=folder).stdout
+    assert answer["text"] in told
+    assert "1 answers known before" in told
 
 
 def test_a_question_without_a_model_or_with_one_that_fails(folder, server):

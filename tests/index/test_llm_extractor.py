@@ -198,7 +198,7 @@ def test_the_fingerprint_names_what_changes_answers():
 
 def test_settings_out_of_range_are_refused():
     with pytest.raises(InputError, match="calls is 3"):
-        LLMExtractor(model=ScriptedModel(answers=[]), calls=3)
+        LLMExtractor(model=ScriptedModel(answers=[]), calls=3)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="window is 2"):
         LLMExtractor(model=ScriptedModel(answers=[]), window=2)
 

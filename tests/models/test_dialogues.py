@@ -60,7 +60,7 @@ def test_all_dialogues_end_with_their_own_answers(number):
     assert found == {place: [f"{place}-{step}!" for step in range(place % 4)] for place in range(number)}
 
 
-def test_a_slow_answer_holds_up_nothing_and_no_more_is_drawn_than_there_is_room_for():
+def test_a_slow_answer_holds_up_nothing_and_no_more_is_drawn_than_there_is_room_for(monkeypatch):
     model, drawn = ByHand(2), []
 
     def dialogues():
@@ -82,10 +82,10 @@ def test_a_slow_answer_holds_up_nothing_and_no_more_is_drawn_than_there_is_room_
             model.answer(names[1])
         return future
 
-    model.submit = submit
+    monkeypatch.setattr(model, "submit", submit)
     assert next(results) == (1, ["1-0!"])
     assert len(drawn) == room
-    model.submit = original
+    monkeypatch.setattr(model, "submit", original)
     model.answer(*names[2:], names[0])
     assert [next(results)[0] for _ in range(room - 1)] == [2, 3, 4, 5, 0]
     results.close()
@@ -102,7 +102,7 @@ def test_several_requests_of_a_step_are_answered_together():
     assert list(converse(Prompt(), [both()])) == [(0, ["left!", "right!"])]
 
 
-def test_an_error_for_all_ends_it_after_what_is_paid_for():
+def test_an_error_for_all_ends_it_after_what_is_paid_for(monkeypatch):
     model = ByHand(4)
     original = model.submit
 
@@ -113,7 +113,7 @@ def test_an_error_for_all_ends_it_after_what_is_paid_for():
             model.answer("a0", "c0")
         return future
 
-    model.submit = submit
+    monkeypatch.setattr(model, "submit", submit)
     results = converse(model, [steps("a", 1), steps("b", 1), steps("c", 2)])
     # `c` would have to ask once more, so it has no result.
     assert next(results) == (0, ["a0!"])
@@ -133,7 +133,7 @@ def test_what_is_under_way_after_an_error_is_given_up_in_the_end(monkeypatch):
             model.waiting.pop("a0").set_exception(ModelError("no server"))
         return future
 
-    model.submit = submit
+    monkeypatch.setattr(model, "submit", submit)
     with pytest.raises(ModelError, match="no server"):
         list(converse(model, [steps("a", 1), steps("b", 1)]))
     assert model.waiting["b0"].cancelled()
