@@ -82,6 +82,7 @@ class _Inner:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._leaving = threading.Event()
 
     def submit(self, coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
         # Under the lock, so that every coroutine is known to the loop before it is told to stop.
@@ -98,7 +99,7 @@ class _Inner:
     def stop(self) -> None:
         with self._lock:
             if not self._closed and self._loop is not None:
-                _signal(self._loop)
+                _signal(self._loop, self._leaving)
             self._closed = True
 
     def join(self) -> None:
@@ -109,7 +110,7 @@ class _Inner:
         self._loop = loop = asyncio.new_event_loop()
         self._thread = thread = threading.Thread(target=self._run, args=(loop,), name=self._name, daemon=True)
         thread.start()
-        weakref.finalize(self, _end, loop, thread)
+        weakref.finalize(self, _end, loop, thread, self._leaving)
         return loop
 
     def _run(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -135,10 +136,10 @@ class _Inner:
         await loop.shutdown_default_executor()
 
 
-def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread, leaving: threading.Event) -> None:
     """End a thread that still runs when the interpreter ends."""
     if thread.is_alive() and thread is not threading.current_thread():
-        _signal(loop)
+        _signal(loop, leaving)
         thread.join(_PATIENCE)
 
 
@@ -171,7 +172,14 @@ def _begin(loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, _Resu
     future.add_done_callback(cancel)
 
 
-def _signal(loop: asyncio.AbstractEventLoop) -> None:
+def _signal(loop: asyncio.AbstractEventLoop, leaving: threading.Event) -> None:
     # The end of the interpreter and that of the object may both want it; the later one finds it done.
     with contextlib.suppress(RuntimeError):
-        loop.call_soon_threadsafe(loop.stop)
+        loop.call_soon_threadsafe(_stop, loop, leaving)
+
+
+def _stop(loop: asyncio.AbstractEventLoop, leaving: threading.Event) -> None:
+    # Stopped a second time, the loop would break off in the middle of its farewells.
+    if not leaving.is_set():
+        leaving.set()
+        loop.stop()

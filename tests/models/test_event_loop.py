@@ -164,3 +164,24 @@ loops[0].close()
         [sys.executable, "-X", "dev", "-W", "error", "-c", program], capture_output=True, text=True, timeout=30
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_end_of_the_interpreter_does_not_disturb_a_slow_farewell():
+    script = """
+import asyncio
+from hippograph.models.event_loop import LoopThread
+
+async def slowly():
+    await asyncio.sleep(0.3)
+    print("farewell", flush=True)
+
+async def nothing():
+    pass
+
+loop = LoopThread()
+loop.submit(nothing()).result()
+loop.at_close(slowly)
+del loop
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "farewell\n", "")
