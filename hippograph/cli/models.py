@@ -88,7 +88,9 @@ def language_model_of(settings: Settings) -> LanguageModel | None:
         from hippograph.models.vllm_offline import VLLMOffline
 
         given = {} if llm.concurrency is None else {"concurrency": llm.concurrency}
-        return VLLMOffline(model=llm.model, engine=llm.engine, chat=llm.chat, price=price, **given)
+        return VLLMOffline(
+            model=llm.model, engine=llm.engine, chat=llm.chat, sampling=llm.extra_body, price=price, **given
+        )
     _require_key(llm, key="llm")
     if llm.backend == "openai-batch":
         from hippograph.models.openai_batch import OpenAIBatch

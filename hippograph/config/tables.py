@@ -54,7 +54,7 @@ class LLMSettings(Table):
     stream
         Whether answers are received piece by piece, for servers whose proxies close silent connections.
     extra_body
-        Added to every request as it is, for what only one server knows.
+        Added to every request as it is, for what only one server knows; for `vllm`, to its sampling parameters.
     engine, chat
         Arguments of the vLLM engine, and of its `chat`.
     """

@@ -133,7 +133,10 @@ class Allowance:
             self._spent += usage
 
     def go_on(self, *, paid: bool = False) -> None:
-        """Ask whether what follows the reading may be done; it may after a budget is spent, if it costs nothing.
+        """Ask whether what follows the reading may be done.
+
+        If the reading was stopped for its cost, it may, though that adds a little: what was read is of no use before it
+        is embedded, and would be paid for in vain if every run ended there.
 
         Parameters
         ----------
@@ -146,7 +149,7 @@ class Allowance:
             If it may not.
         """
         with self._lock:
-            exhausted = self._exhausted() if paid else ""
+            exhausted = self._exhausted() if paid and not self._stopped else ""
             self._stopped = self._interrupted() or self._stopped or exhausted
             if self._stopped == "interrupted" or exhausted:
                 raise RunEndedError(self._stopped)

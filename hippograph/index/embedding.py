@@ -70,7 +70,7 @@ def embed_texts(
                 vectors = embedder.embed(block, role=role)
         finally:
             # What was spent is known even if nothing came of it.
-            spent = embedder.spent() if isinstance(embedder, Metered) else Usage(calls=1)
+            spent = embedder.spent() if isinstance(embedder, Metered) else Usage()
             spent = replace(spent, items=len(block), seconds=perf_counter() - started)
             catalog.usage.add(stage, name, spent)
             tally.spend(spent)

@@ -11,7 +11,7 @@ import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -117,6 +117,8 @@ class VLLMOffline:
         `gpu_memory_utilization`, `quantization`, `max_num_seqs` and so on.
     chat
         Arguments for its `chat`: `chat_template`, or `chat_template_kwargs={"enable_thinking": False}`.
+    sampling
+        Further fields of its `SamplingParams`: `repetition_penalty`, `top_k`, `min_p` and so on.
     concurrency
         Requests that the engine is given at a time; how many of these it works on in one step, `max_num_seqs` says.
     price
@@ -136,6 +138,7 @@ class VLLMOffline:
     model: str
     engine: Mapping[str, Any] = field(default_factory=dict, hash=False)
     chat: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    sampling: Mapping[str, Any] = field(default_factory=dict, hash=False)
     concurrency: int = 1024
     price: Price | None = None
     _line: _Line = field(init=False, repr=False, compare=False)
@@ -151,6 +154,7 @@ class VLLMOffline:
             model=self.model,
             engine=dict(self.engine),
             chat=dict(self.chat),
+            sampling=dict(self.sampling),
             concurrency=self.concurrency,
             price=self.price,
         )
@@ -167,6 +171,7 @@ class VLLMOffline:
             files = sorted({file for pattern in _FILES for file in folder.glob(pattern)})
             name = f"{folder.resolve().name}@{sampled_digest(files)[:12]}"
         deciding = {key: value for key, value in self.engine.items() if key in _DECIDING}
+        deciding |= {f"sampling.{key}": value for key, value in self.sampling.items()}
         if not deciding and not self.chat:
             return f"vllm:{name}"
         told = json.dumps([deciding, dict(self.chat)], sort_keys=True, default=str)
@@ -215,6 +220,7 @@ class _Line:
     model: str
     engine: dict[str, Any]
     chat: dict[str, Any]
+    sampling: dict[str, Any]
     concurrency: int
     price: Price | None
     _queue: SimpleQueue[_Turn | None] = field(default_factory=SimpleQueue)
@@ -317,7 +323,7 @@ class _Line:
     def _send(self, turn: _Turn, under_way: dict[str, _Turn], vllm: ModuleType, llm: _LLM) -> None:
         messages = [{"role": role, "content": text} for role, text in turn.exchange.messages]
         try:
-            parameters = _sampling_parameters(turn.request, vllm)
+            parameters = _sampling_parameters(turn.request, vllm, more=self.sampling)
             turn.sent = time.monotonic()
             [name] = llm.enqueue_chat([messages], sampling_params=[parameters], use_tqdm=False, **self.chat)
         except (ValueError, TypeError, vllm.exceptions.VLLMClientError) as error:
@@ -366,14 +372,9 @@ class _Line:
         )
 
 
-def _sampling_parameters(request: ModelRequest, vllm: ModuleType) -> object:
+def _sampling_parameters(request: ModelRequest, vllm: ModuleType, *, more: Mapping[str, Any]) -> object:
     form = None
     if request.schema is not None:
         form = vllm.sampling_params.StructuredOutputsParams(json=strict_schema(request.schema))
-    return vllm.SamplingParams(
-        max_tokens=request.sampling.max_tokens,
-        temperature=request.sampling.temperature,
-        top_p=request.sampling.top_p,
-        seed=request.sampling.seed,
-        structured_outputs=form,
-    )
+    given = {**more, **asdict(request.sampling), "structured_outputs": form}
+    return vllm.SamplingParams(**given)

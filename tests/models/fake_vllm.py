@@ -23,6 +23,7 @@ class SamplingParams:
     top_p: float
     seed: int | None
     structured_outputs: StructuredOutputsParams | None
+    repetition_penalty: float = 1.0
 
 
 @dataclass

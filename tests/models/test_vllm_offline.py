@@ -136,6 +136,13 @@ def test_arguments_of_chat_are_passed_on(fake):
     model.close()
 
 
+def test_further_sampling_parameters_are_passed_on_and_do_not_replace_those_of_the_request(fake):
+    model = VLLMOffline(model="m", sampling={"repetition_penalty": 1.3, "max_tokens": 1})
+    results([model.submit(request(max_tokens=7))])
+    assert (fake.told[0].parameters.repetition_penalty, fake.told[0].parameters.max_tokens) == (1.3, 7)
+    model.close()
+
+
 def test_a_wrong_answer_is_asked_for_once_more_and_all_is_counted(fake):
     fake.answer = lambda told: '{"names": ["Fram"]}' if len(told.messages) > 1 else '{"names": 1}'
     model = VLLMOffline(model="m", price=Price(1.0, 2.0))
@@ -278,6 +285,7 @@ def test_the_fingerprint_names_what_decides_an_answer(tmp_path):
         of(engine={"dtype": "float16"}),
         of(engine={"revision": "abc"}),
         of(chat={"chat_template_kwargs": {"enable_thinking": False}}),
+        of(sampling={"repetition_penalty": 1.3}),
         of(model="other/model"),
     ]
     assert len(set(others)) == len(others)
