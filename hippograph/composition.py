@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from hippograph.completions import Sampling
 from hippograph.errors import IndexMismatchError, InputError
 from hippograph.index.indexer import Indexer
 from hippograph.index.llm_extractor import LLMExtractor
@@ -178,7 +179,9 @@ class Composition:
         lexical = BM25Retriever(snapshot=snapshot)
         return lexical if name == "bm25" else HybridRetriever(retrievers=(dense, lexical))
 
-    def reader(self, name: str = "single", *, retriever: Retriever, k: int = 5) -> Reader:
+    def reader(
+        self, name: str = "single", *, retriever: Retriever, k: int = 5, sampling: Sampling | None = None
+    ) -> Reader:
         """Make a reader.
 
         Parameters
@@ -189,6 +192,8 @@ class Composition:
             Finds the passages it reads.
         k
             How many passages it is shown.
+        sampling
+            How the language model chooses its words; None leaves it to the reader.
 
         Raises
         ------
@@ -199,7 +204,8 @@ class Composition:
             raise InputError(f"there is no reader {name!r}; choose one of {', '.join(READERS)}")
         if self.language_model is None:
             raise InputError(_NO_MODEL.format(what=f"the reader {name!r}"))
-        return SinglePassReader(retriever=retriever, model=self.language_model, k=k)
+        chosen = {} if sampling is None else {"sampling": sampling}
+        return SinglePassReader(retriever=retriever, model=self.language_model, k=k, **chosen)
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""

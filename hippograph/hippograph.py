@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from hippograph.completions import Sampling
 from hippograph.composition import Composition, extractor_named, remembering
 from hippograph.errors import InputError, MissingExtraError, ModelError
 from hippograph.index.budget import Budget, Stop
@@ -300,6 +301,7 @@ class HippoGraph:
         reader: str | Reader = "single",
         retriever: str | Retriever = "default",
         filter: str | MetadataFilter | None = None,
+        sampling: Sampling | None = None,
     ) -> Answer:
         """Answer a question from the passages of the index, with a language model.
 
@@ -315,6 +317,8 @@ class HippoGraph:
             What finds the passages, as for `retrieve`.
         filter
             Documents to look at, as for `retrieve`.
+        sampling
+            How the model chooses its words; None leaves it to the reader.
 
         Raises
         ------
@@ -330,7 +334,7 @@ class HippoGraph:
             finds = self.parts.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
             if filter is not None and finds is retriever:
                 raise InputError(_OWN_SNAPSHOT)
-            made = self.parts.reader(reader, retriever=finds, k=k)
+            made = self.parts.reader(reader, retriever=finds, k=k, sampling=sampling)
             with suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
                 return made.read(question)
         if filter is not None:

@@ -8,7 +8,7 @@ import typer
 from rich.markup import escape
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
-from hippograph.cli.models import FilterOption, embedder_of, language_model_of
+from hippograph.cli.models import FilterOption, embedder_of, language_model_of, sampling_of
 from hippograph.cli.retrieve import hit_values, passage_values
 from hippograph.cli.settings import (
     BackendOption,
@@ -54,7 +54,9 @@ def ask(
     with HippoGraph(
         place_of(settings), embedder=embedder_of(settings), language_model=language_model_of(settings)
     ) as hippograph:
-        answer = hippograph.ask(question, k=k, reader=reader, retriever=retriever, filter=filter)
+        answer = hippograph.ask(
+            question, k=k, reader=reader, retriever=retriever, filter=filter, sampling=sampling_of(settings)
+        )
     if as_json:
         print_json(_as_json(answer))
     else:

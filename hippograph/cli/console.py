@@ -8,10 +8,11 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 __all__ = [
     "IndexOption",
@@ -31,15 +32,26 @@ _WIDTH = 120
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON value on stdout and nothing else.")]
 
 
+# What a terminal would obey instead of showing it: a passage, or a model's answer, must not set titles or clipboards.
+_CONTROLS: Final = {code: "\ufffd" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
+class _Plain(Console):
+    """Prints texts as they are: no controls of terminals, and no pictures in the place of `:m:`."""
+
+    def render_str(self, text: str, **options: Any) -> Text:  # noqa: ANN401 - whatever rich hands on
+        return super().render_str(text.translate(_CONTROLS), **options)
+
+
 def output() -> Console:
     """Make the console for results: stdout, wide enough for a table where nothing says how wide it is."""
     width = None if sys.stdout.isatty() or "COLUMNS" in os.environ else _WIDTH
-    return Console(file=sys.stdout, highlight=False, width=width)
+    return _Plain(file=sys.stdout, highlight=False, emoji=False, width=width)
 
 
 def errors() -> Console:
     """Make the console for progress and complaints: stderr."""
-    return Console(file=sys.stderr, highlight=False)
+    return _Plain(file=sys.stderr, highlight=False, emoji=False)
 
 
 def complain(message: str) -> None:

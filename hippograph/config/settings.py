@@ -29,7 +29,9 @@ from hippograph.errors import InputError
 __all__ = ["Settings"]
 
 _REPLAY: Final = "replay:"
-_SECRETIVE: Final = re.compile(r"api_?key|secret|password|authorization|credential|(^|_)token$", re.IGNORECASE)
+_SECRETIVE: Final = re.compile(
+    r"api[-_]?key|secret|password|authorization|credential|(^|[-_])(key|token)$", re.IGNORECASE
+)
 
 
 class Settings(BaseSettings):

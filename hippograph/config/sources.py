@@ -47,6 +47,7 @@ PREFIX: Final = "HIPPOGRAPH_"
 _CONFIG_VARIABLE: Final = "HIPPOGRAPH_CONFIG"
 _PATHS: Final = ("index", "embedder", "prices")
 _REPLAY: Final = "replay:"
+_PASSED_ON: Final = ("llm.extra_body", "llm.engine", "llm.chat")
 _SECRET_IN_URL: Final = re.compile(r"(?<=//)[^/@]*(?=@)|(?<==)[^&]*(?=&|$)")
 
 
@@ -197,12 +198,18 @@ def explain(where: Sequence[object], complaint: str, found: Mapping[str, Setting
     if setting is None:
         return f"{key}: {complaint}"
     kind, _, place = setting.origin.partition(" ")
-    teller = {"argument": f"the argument {key}", "environment": place}.get(kind, f"{place}: {key}")
-    value = " is no key"
-    if not key.endswith("api_key"):
+    teller = {"argument": _option(key), "environment": place}.get(kind, f"{place}: {key}")
+    value = " is no key" if key.endswith("api_key") else ""
+    # Tables that are passed on as they are may hold a key of any name.
+    if not key.endswith(("api_key", *_PASSED_ON)):
         value = f" is {without_secrets(repr(setting.value)) if key.endswith('base_url') else repr(setting.value)}"
     said = complaint.removeprefix("Value error, ")
     return f"{teller}{value}; {said[:1].lower()}{said[1:]}".replace("; input should", "; it should")
+
+
+def _option(key: str) -> str:
+    """Name the option of the command line that stands for a key."""
+    return "--" + key.removeprefix("budget.").replace(".", "-").replace("_", "-")
 
 
 def without_secrets(address: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -13,7 +12,7 @@ from hippograph.completions import Completion, Message, ModelRequest, Sampling
 from hippograph.errors import InputError, ModelError
 from hippograph.index.llm_answers import Names, NamesAndTriples, Triples
 from hippograph.models.dialogues import Dialogue, converse
-from hippograph.prompts.prompt import Prompt, load_prompt
+from hippograph.prompts.prompt import Prompt, load_prompt, quoted
 from hippograph.protocols import LanguageModel
 from hippograph.text.chunking import SentenceChunker
 from hippograph.types import Document, Extraction, Passage, Triple, Usage
@@ -149,7 +148,7 @@ class LLMExtractor:
         named = [place for place, outcome in enumerate(found) if outcome.status == "done" and outcome.entities]
         second = yield [
             self._request(
-                relate.fill(passage=_passage(title, pieces[place]), names=_json(list(found[place].entities))), Triples
+                relate.fill(passage=_passage(title, pieces[place]), names=quoted(list(found[place].entities))), Triples
             )
             for place in named
         ]
@@ -191,7 +190,8 @@ def _found(answer: Completion) -> _Found:
         entities=tuple(value.entities) if isinstance(value, Names) else (),
         triples=value.as_triples() if isinstance(value, Triples) else (),
         error=answer.error,
-        cut_off=answer.status == "invalid" and answer.finish_reason == "length",
+        # Too long an answer, or too long a question for the model: half of the passage may do.
+        cut_off=answer.status != "done" and answer.finish_reason == "length",
         usage=answer.usage,
     )
 
@@ -238,9 +238,4 @@ def _halves(text: str) -> list[str]:
 
 
 def _passage(title: str, text: str) -> str:
-    # As a JSON string, a passage cannot close its own quotation and speak as somebody else.
-    return _json({"title": title, "text": text} if title else {"text": text})
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)
+    return quoted({"title": title, "text": text} if title else {"text": text})

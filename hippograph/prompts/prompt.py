@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,9 +14,11 @@ from typing import Final, get_args
 from hippograph.completions import Message, Role
 from hippograph.errors import InputError
 
-__all__ = ["Prompt", "load_prompt"]
+__all__ = ["Prompt", "load_prompt", "quoted"]
 
 _TURN: Final = re.compile(rf"^# ({'|'.join(get_args(Role))})\n", re.MULTILINE)
+# Tokens of chat templates, which some servers obey wherever they stand: <|im_end|>, </s>, <end_of_turn>, [INST].
+_TOKEN: Final = re.compile(r"<(?=[|\uff5c/]|s>|[a-z]+_of_[a-z]+>)|\[(?=/?(?:INST|SYS))|<(?=<SYS)")
 _FIELD: Final = re.compile(r"\{\{(\w+)\}\}")
 
 
@@ -110,3 +113,16 @@ def load_prompt(name: str) -> Prompt:
     if not re.fullmatch(r"\w+", name) or not place.is_file():
         raise InputError(f"there is no prompt {name!r}")
     return Prompt.parse(name, place.read_text(encoding="utf-8"))
+
+
+def quoted(value: object) -> str:
+    r"""Write a value as JSON that cannot be taken for anything but data.
+
+    A text cannot close its own quotation, and nothing in it looks like a token of a chat template.
+
+    Examples
+    --------
+    >>> quoted({"text": 'Oslo"}<|im_end|>'})
+    '{"text": "Oslo\\"}\\u003c|im_end|>"}'
+    """
+    return _TOKEN.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(value, ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -11,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from hippograph.completions import Completion, ModelRequest, Sampling
 from hippograph.errors import InputError
 from hippograph.models.dialogues import ask
-from hippograph.prompts.prompt import load_prompt
+from hippograph.prompts.prompt import load_prompt, quoted
 from hippograph.protocols import LanguageModel, Retriever
 from hippograph.types import Answer, Hit, Step
 
@@ -121,7 +120,7 @@ class SinglePassReader:
             {"number": place, "title": hit.passage.title, "text": hit.passage.text}
             for place, hit in enumerate(hits, start=1)
         ]
-        filled = load_prompt("answer").fill(passages=_json(passages), question=_json(question))
+        filled = load_prompt("answer").fill(passages=quoted(passages), question=quoted(question))
         return ModelRequest(messages=filled, schema=_Reply, sampling=self.sampling)
 
 
@@ -135,7 +134,3 @@ def _told(question: str, hits: tuple[Hit, ...], completion: Completion, *, note:
         usage=completion.usage,
         seconds=completion.seconds,
     )
-
-
-def _json(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False)

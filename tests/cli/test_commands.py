@@ -262,3 +262,18 @@ def test_another_extractor_reads_if_the_command_names_it_and_not_if_a_file_does(
     run("index", "passages.json", "--index", "it.hippo", "--extractor", "none", cwd=indexed)
     readers = json.loads(run("status", "--index", "it.hippo", "--json", cwd=indexed).stdout)["extractors"]
     assert [(one["extractor"].split(":")[0], one["preferred"]) for one in readers] == [("none", True), ("spacy", False)]
+
+
+def test_a_text_cannot_give_orders_to_a_terminal(tmp_path):
+    title, text = (
+        "a:smile:b \x1b]0;title\x07",
+        "Town \x1b[31mred\x1b\\ \x9b1m lies by the sea, at 10:m:30. [bold]Bold[/bold]",
+    )
+    (tmp_path / "one.json").write_text(json.dumps([{"id": "1", "title": title, "text": text}]))
+    run("index", "one.json", "--index", "it.hippo", "--extractor", "none", cwd=tmp_path)
+    shown = run("retrieve", "Which town?", "--index", "it.hippo", cwd=tmp_path).stdout
+    assert not {code for code in range(32) if chr(code) in shown} - {10}
+    assert "\x9b" not in shown
+    assert "a:smile:b" in shown
+    assert "10:m:30" in shown
+    assert "[bold]Bold[/bold]" in shown

@@ -76,7 +76,7 @@ def test_without_an_extractor_it_is_the_one_of_the_index(folder):
         ({"HIPPOGRAPH_CONFIG": "gone.toml"}, ["status"], "gone.toml"),
         ({}, ["config", "show", "--config", "gone.toml"], "gone.toml"),
         ({"HIPPOGRAPH_LLM_TIMEOUT": "soon"}, ["retrieve", "Who?"], "HIPPOGRAPH_LLM_TIMEOUT is 'soon'"),
-        ({}, ["index", "passages.json", "--llm-base-url", "localhost"], "llm.base_url is 'localhost'"),
+        ({}, ["index", "passages.json", "--llm-base-url", "localhost"], "--llm-base-url is 'localhost'"),
         ({}, ["index", "passages.json", "--llm-backend", "magic"], "magic"),
     ],
 )

@@ -126,10 +126,21 @@ def test_every_mistake_is_a_line(tmp_path):
             "there is no variable HIPPOGRAPH_LLM_MODLE; unset it: did you mean HIPPOGRAPH_LLM_MODEL?",
             "HIPPOGRAPH_LLM_ENGINE is not JSON; write it like '{\"key\": 1}' or '[\"a\"]'",
             "HIPPOGRAPH_LLM_STREAM is 'maybe'; it should be a valid boolean, unable to interpret input",
-            "the argument extractor is 'magic'; choose one of spacy, llm, none, replay:FILE",
-            "the argument budget.max_cost is 0; it should be greater than 0",
+            "--extractor is 'magic'; choose one of spacy, llm, none, replay:FILE",
+            "--max-cost is 0; it should be greater than 0",
         ]
     )
+
+
+def test_what_is_passed_on_is_shown_in_no_mistake_and_its_keys_in_no_account(tmp_path):
+    told = complaint(
+        file=written(tmp_path, "[llm]\nextra_body = 'sk-body'\nengine = ['sk-engine']\nchat = 'sk-chat'\n")
+    )
+    assert told.count("\n") == 2
+    assert "sk-" not in told
+    file = written(tmp_path, "[llm.extra_body]\n'x-api-key' = 'sk-1'\nkey = 'sk-2'\nmonkey = 'shown'\n")
+    account = Settings.load(file=file, environment={}).account()
+    assert account["llm.extra_body"].value == {"x-api-key": "********", "key": "********", "monkey": "shown"}
 
 
 def test_a_file_that_cannot_be_read(tmp_path):

@@ -211,7 +211,7 @@ def test_answers_are_cleaned():
                 ["Marie\tCurie", "won", "it"],
                 ["a", "b"],
                 ["a", " ", "c"],
-                ["a", 1, "c"],
+                ["a", None, "c"],
                 "no",
                 ["Marie Curie", "won", "it"],
             ],
@@ -223,7 +223,38 @@ def test_answers_are_cleaned():
     with pytest.raises(ValidationError, match="three strings"):
         Triples.model_validate({"triples": [["a", "b"]]})
     with pytest.raises(ValidationError):
-        Names.model_validate({"entities": [1]})
+        Names.model_validate({"entities": [["Oslo"]]})
+
+
+def test_numbers_are_what_they_are_written_as():
+    answer = NamesAndTriples.model_validate(
+        {"entities": ["Fram", 1892, 0.5], "triples": [["Fram", "launched in", 1892]]}
+    )
+    assert answer.entities == ["Fram", "1892", "0.5"]
+    assert answer.as_triples() == (Triple("Fram", "launched in", "1892"),)
+    for odd in (float("nan"), float("inf"), 10**5000, True, None):
+        with pytest.raises(ValidationError):
+            Names.model_validate({"entities": [odd]})
+
+
+def test_no_passage_fills_the_graph():
+    many = [f"name {number}" for number in range(5000)]
+    answer = NamesAndTriples.model_validate({"entities": many, "triples": [[name, "is", "a name"] for name in many]})
+    assert answer.entities == many[:500]
+    assert len(answer.triples) == 500
+
+
+def test_a_passage_that_is_too_long_for_the_model_is_read_in_halves():
+    text = " ".join(f"Name{number} met Friend{number} in the morning." for number in range(8))
+
+    def answer(request):
+        if len(said(request)["text"]) > 150:
+            return Completion(status="failed", error="HTTP 400: maximum context length", finish_reason="length")
+        return names_of(request)
+
+    found = read(LLMExtractor(model=ScriptedModel(answers=answer)), passage(text=text))["1"]
+    assert found.status == "done"
+    assert {f"Friend{number}" for number in range(8)} <= set(found.entities)
 
 
 @given(triples=st.lists(st.lists(st.text(max_size=4), max_size=4), max_size=5))
