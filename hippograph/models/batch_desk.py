@@ -22,6 +22,10 @@ _log = logging.getLogger("hippograph.models.batches")
 # Why a batch is turned down as a whole, where another one would be too.
 _HOPELESS: Final = frozenset({"model_not_found", "invalid_api_key", "billing_hard_limit_reached", "insufficient_quota"})
 
+_NOT_FOUND: Final = 404
+_FILES: Final = ("output_file_id", "error_file_id")
+_LATER: Final = "what it answers is not lost: run the same again later"
+
 
 class Answered(NamedTuple):
     """What a server said to a line.
@@ -31,7 +35,7 @@ class Answered(NamedTuple):
     body
         The body of its answer.
     is_new
-        Whether nobody was given it before.
+        Whether nobody was given it before, but for those who died with it.
     """
 
     body: dict[str, Any]
@@ -52,7 +56,6 @@ class _Notes:
     """What is to be written into the ledger next."""
 
     written: asyncio.Future[None]
-    taken: list[str] = field(default_factory=list)
     useless: list[str] = field(default_factory=list)
 
 
@@ -82,8 +85,8 @@ class BatchDesk:
         self._most = terms.max_requests
         self._notes: _Notes | None = None
         self._is_resumed = False
-        # Answers that were given and not yet noted as taken.
-        self._given: set[str] = set()
+        # Answers that were given and not yet noted as taken: if this process dies, they are to be given again.
+        self._given: dict[str, None] = {}
 
     async def ask(self, line: Line) -> Answered:
         """Wait for the answer to a line, which is sent if it never was.
@@ -108,18 +111,25 @@ class BatchDesk:
             body = body_of(known.answer)
         except (TransientError, RefusedError, ModelError):
             # Nothing was paid for it, and another time it may be answered.
-            await self.note(useless=[line.id])
+            await self.forget([line.id])
             raise
         is_new = not known.is_taken and line.id not in self._given
-        self._given.add(line.id)
+        self._given[line.id] = None
         return Answered(body, is_new)
 
-    async def note(self, *, taken: Sequence[str] = (), useless: Sequence[str] = ()) -> None:
-        """Write into the ledger what became of answers, together with all else that is noted at this moment."""
+    async def settle(self) -> None:
+        """Note that those who were given answers have them safe."""
+        taken = list(self._given)
+        if taken:
+            self._ledger.settle(taken=taken)
+        for id in taken:
+            del self._given[id]
+
+    async def forget(self, useless: Sequence[str]) -> None:
+        """Strike useless answers out of the ledger, together with all others that are struck out at this moment."""
         if self._notes is None:
             self._notes = _Notes(asyncio.get_running_loop().create_future())
             asyncio.get_running_loop().call_soon(self._write, self._notes)
-        self._notes.taken += taken
         self._notes.useless += useless
         await asyncio.shield(self._notes.written)
 
@@ -130,11 +140,12 @@ class BatchDesk:
     def _write(self, notes: _Notes) -> None:
         self._notes = None
         try:
-            self._ledger.settle(taken=notes.taken, useless=notes.useless)
+            self._ledger.settle(useless=notes.useless)
         except ModelError as error:
             notes.written.set_exception(error)
         else:
-            self._given.difference_update(notes.taken, notes.useless)
+            for id in notes.useless:
+                self._given.pop(id, None)
             notes.written.set_result(None)
 
     async def _wait(self, line: Line, *, is_sent: bool) -> None:
@@ -237,7 +248,8 @@ class BatchDesk:
             self._following.discard(token)
             raise
         self._ledger.submitted(token, batch)
-        _log.info("batch %s with %d requests is under way", batch, len(lines))
+        seconds = self._terms.poll_seconds
+        _log.info("batch %s with %d requests is under way; it is looked at every %g s", batch, len(lines), seconds)
         self._follow(Batch(token, batch))
 
     async def _submit(self, token: str, data: bytes) -> str:
@@ -246,33 +258,61 @@ class BatchDesk:
                 file = await self._server.upload(token, data)
             except (UnansweredError, ModelError):
                 # There is no batch yet. Once there may be one, the ledger keeps it until the server was asked.
-                self._ledger.collect(token, {})
+                self._ledger.collect(token)
                 raise
             return await self._server.create(token, file)
         except UnansweredError as error:
             raise ModelError(f"a batch could not be left with the server: {error}; run the same again") from None
         except RefusedError as error:
-            self._ledger.collect(token, {})
+            self._ledger.collect(token)
             message = f"the server takes no batches: {error}; check that it has /files and /batches"
             raise ModelError(message) from None
 
     async def _see_through(self, batch: Batch) -> None:
         """Wait for a batch and fetch its answers."""
-        token, id = batch
         told: dict[str, Any] = {}
-        answers: dict[str, str] = {}
-        try:
-            id = id or await self._server.search(token)
-            if id is not None:
+        id = batch.id or await self._found(batch.token)
+        if id is not None:
+            try:
                 told = await self._server.end_of(id)
-                answers = await self._server.answers(told)
-        except RefusedError as error:
-            _log.warning("batch %s is not known to the server any more: %s", id, error)
-        left = self._ledger.collect(token, answers)
-        _log.info("batch %s is %s: %d answers, %d without", id, told.get("status", "gone"), len(answers), left)
+            except RefusedError as error:
+                if error.status != _NOT_FOUND:
+                    raise ModelError(f"the server does not say how batch {id} stands: {error}; {_LATER}") from None
+                _log.warning("batch %s is not known to the server any more, and is sent again: %s", id, error)
+            await self._fetch(batch.token, id, told)
+        left = self._ledger.collect(batch.token)
+        _log.info("batch %s is %s; %d requests have no answer", id, told.get("status", "gone"), left)
         if told.get("status") == "failed":
             await self._learn(told, left)
         self._wake()
+
+    async def _found(self, token: str) -> str | None:
+        """Look for a batch of which it is not known whether it was made."""
+        try:
+            return await self._server.search(token)
+        except (RefusedError, UnansweredError) as error:
+            raise ModelError(f"the server does not say which batches it has: {error}; {_LATER}") from None
+
+    async def _fetch(self, token: str, id: str, told: Mapping[str, Any]) -> None:
+        """Fetch the answers to a batch, each file by itself: what was paid for stays known until it was read."""
+        unread = []
+        for name in _FILES:
+            if told.get(name):
+                file = str(told[name])
+                try:
+                    answers = await self._server.answers(id, file)
+                except RefusedError as error:
+                    unread.append(f"{file} ({error})")
+                else:
+                    self._ledger.receive(token, answers)
+        if unread:
+            # Who waits for what was in the other file has it now.
+            self._wake()
+            message = (
+                f"the answers to batch {id} cannot be fetched: {', '.join(unread)}; run the same again; if the server "
+                f"has deleted them, delete {self._ledger.path}, and what it holds is sent, and paid for, again"
+            )
+            raise ModelError(message)
 
     async def _learn(self, told: Mapping[str, Any], left: int) -> None:
         """Draw the conclusion from a batch that was turned down as a whole."""

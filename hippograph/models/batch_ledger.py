@@ -55,7 +55,7 @@ class Entry(NamedTuple):
     answer
         What the server said, as it wrote it; None as long as it has not.
     is_taken
-        Whether somebody was given the answer.
+        Whether somebody was given the answer and has it safe.
     """
 
     token: str
@@ -96,6 +96,11 @@ class BatchLedger:
                 self._close()
                 raise
 
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
+
     def open_batches(self) -> list[Batch]:
         """Return the batches that were not collected."""
         statement = "SELECT token, batch FROM batches WHERE place = ? AND NOT collected ORDER BY rowid"
@@ -122,11 +127,15 @@ class BatchLedger:
         with self._transaction() as connection:
             connection.execute("UPDATE batches SET batch = ? WHERE token = ?", (batch, token))
 
-    def collect(self, token: str, answers: Mapping[str, str]) -> int:
-        """Note that a batch is over: what was answered, and how many lines were not and may be sent again."""
+    def receive(self, token: str, answers: Mapping[str, str]) -> None:
+        """Keep what was answered to lines of a batch."""
         with self._transaction() as connection:
             rows = [(answer, id, token) for id, answer in answers.items()]
             connection.executemany("UPDATE lines SET answer = ? WHERE id = ? AND token = ?", rows)
+
+    def collect(self, token: str) -> int:
+        """Note that a batch is over, and return how many lines were not answered and may be sent again."""
+        with self._transaction() as connection:
             left = connection.execute("DELETE FROM lines WHERE token = ? AND answer IS NULL", (token,)).rowcount
             connection.execute("UPDATE batches SET collected = 1 WHERE token = ?", (token,))
         return left
@@ -137,7 +146,7 @@ class BatchLedger:
         Parameters
         ----------
         taken
-            Were given to those who asked; they are kept for another 30 days, should these die.
+            Were given to those who asked, who have them safe by now; they are kept for another 30 days.
         useless
             Are forgotten, and asked for anew next time.
         """

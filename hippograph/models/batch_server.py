@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -52,6 +53,8 @@ class BatchTerms:
         A batch is sent when no request has come for so long, or when it is full.
     max_requests, max_bytes
         When it is full.
+    patience_seconds
+        How long a server may leave unanswered how a batch stands.
     """
 
     window: str
@@ -59,6 +62,7 @@ class BatchTerms:
     gather_seconds: float
     max_requests: int
     max_bytes: int
+    patience_seconds: float
 
 
 class Line(NamedTuple):
@@ -151,29 +155,48 @@ class BatchServer:
         ------
         RefusedError
             If the server does not know it.
+        ModelError
+            If the server has not answered for too long.
         """
+        before = ""
         while True:
-            told = await self._patiently(partial(self._get, f"/batches/{id}"))
+            told = await self._patiently(id, partial(self._get, f"/batches/{id}"))
+            stands = _standing(told)
+            if stands != before:
+                _log.info("batch %s is %s", id, stands)
+            before = stands
             if told.get("status") in _OVER:
                 return told
             await asyncio.sleep(self._terms.poll_seconds)
 
-    async def _patiently(self, ask: Callable[[], Awaitable[_Result]]) -> _Result:
+    async def _patiently(self, id: str, ask: Callable[[], Awaitable[_Result]]) -> _Result:
         """Ask again and again: a batch takes hours, and a server may be away for minutes."""
+        began = time.monotonic()
         while True:
             try:
                 return await ask()
             except UnansweredError as error:
-                _log.warning("the answers to a batch have to wait: %s", error)
+                gone = time.monotonic() - began
+                if gone > self._terms.patience_seconds:
+                    message = (
+                        f"the server has not said for {gone / 60:.0f} minutes how batch {id} stands: {error}; what it "
+                        "answers is not lost: run the same again when the server is there"
+                    )
+                    raise ModelError(message) from None
+                _log.warning("the answers to batch %s have to wait: %s", id, error)
             await asyncio.sleep(self._terms.poll_seconds)
 
-    async def answers(self, told: Mapping[str, Any]) -> dict[str, str]:
-        """Return what was said to the lines of a batch that is over, by their names."""
-        answers: dict[str, str] = {}
-        for name in ("output_file_id", "error_file_id"):
-            if told.get(name):
-                answers |= await self._patiently(partial(self._fetch, str(told[name])))
-        return answers
+    async def answers(self, id: str, file: str) -> dict[str, str]:
+        """Return what a file of a batch says to its lines, by their names.
+
+        Raises
+        ------
+        RefusedError
+            If the server does not hand out the file.
+        ModelError
+            If the server has not answered for too long.
+        """
+        return await self._patiently(id, partial(self._fetch, file))
 
     async def _post(
         self, path: str, body: Mapping[str, Any], *, files: _Files | None = None, attempts: int | None = None
@@ -197,6 +220,13 @@ class BatchServer:
             return _answers(await client.get(path, cast_to=bytes))
 
         return await self._endpoint.ask(path, send)
+
+
+def _standing(told: Mapping[str, Any]) -> str:
+    counts = told.get("request_counts")
+    if not isinstance(counts, Mapping) or not counts.get("total"):
+        return str(told.get("status"))
+    return f"{told.get('status')}, {counts.get('completed', 0)} of {counts['total']} requests answered"
 
 
 def _object(received: bytes) -> dict[str, Any]:

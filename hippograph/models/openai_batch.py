@@ -30,7 +30,7 @@ from hippograph.types import Usage
 
 __all__ = ["OpenAIBatch"]
 
-_POSITIVE: Final = ("poll_seconds", "gather_seconds", "max_requests", "max_bytes")
+_POSITIVE: Final = ("poll_seconds", "gather_seconds", "max_requests", "max_bytes", "patience_seconds")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +38,11 @@ class OpenAIBatch:
     """Ask a model by batches of requests, which the server answers when it has time, and charges less for.
 
     Requests are gathered until no more come. What was left with the server is in the ledger: if the process ends,
-    another one that asks the same comes back to the batches that are under way, and pays for nothing twice. Answers
-    stay in the ledger for 30 days after they were given, but for those that were `invalid`.
+    another one that asks the same comes back to the batches that are under way, and pays for nothing twice. So to end
+    it at any moment, with two Ctrl-C for instance, loses nothing.
+
+    Answers are given again, with what they cost, to whoever asks next, until `settle` says that they are safe; then
+    they stay in the ledger for another 30 days, at no cost. Those that were `invalid` are not kept.
 
     What a batch leaves unanswered, because it expired or was cancelled or the line failed, is sent again in the next
     one, as often as the limits allow; so are answers that do not follow the schema, once, with what is wrong about
@@ -69,6 +72,9 @@ class OpenAIBatch:
         How long the server may take; OpenAI knows `24h`.
     max_requests, max_bytes
         When a batch is full. OpenAI takes 50,000 requests and 200 MB.
+    patience_seconds
+        How long the server may be away while a batch is waited for; then the futures raise `ModelError`, and the
+        batch stays in the ledger.
     extra_body
         Fields that are added to every request, for what only one server knows.
 
@@ -100,7 +106,8 @@ class OpenAIBatch:
     window: str = "24h"
     max_requests: int = 50_000
     max_bytes: int = 190_000_000
-    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    patience_seconds: float = 3600.0
+    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     _endpoint: Endpoint = field(init=False, repr=False, compare=False)
     _place: str = field(init=False, repr=False, compare=False)
     _fingerprint: str = field(init=False, repr=False, compare=False)
@@ -145,6 +152,18 @@ class OpenAIBatch:
         """
         return self._endpoint.submit(self._answer(request))
 
+    def settle(self) -> None:
+        """Note that all answers given so far are safe: they, and what they cost, need not be given again.
+
+        Raises
+        ------
+        ModelError
+            If the ledger cannot be used.
+        """
+        desk = self._state.desk
+        if desk is not None:
+            self._endpoint.submit(desk.settle()).result()
+
     def close(self) -> None:
         """Leave what is under way to the server and the ledger, and close both."""
         self._endpoint.close()
@@ -177,10 +196,8 @@ class OpenAIBatch:
                 if exchange.take(*answer[:2], refusal=answer.refusal):
                     break
         completion = exchange.completion(usage=self._usage(bill), seconds=bill.seconds, attempts=bill.calls)
-        if completion.status == "done":
-            await desk.note(taken=bill.lines)
-        else:
-            await desk.note(useless=bill.lines)
+        if completion.status != "done":
+            await desk.forget(bill.lines)
         return completion
 
     async def _ask(self, desk: BatchDesk, line: Line, bill: _Bill) -> ChatAnswer:
@@ -198,7 +215,7 @@ class OpenAIBatch:
             answer = ChatAnswer.of(answered.body)
         except TransientError:
             bill.failures += 1
-            await desk.note(useless=[line.id])
+            await desk.forget([line.id])
             raise
         bill.lines.append(line.id)
         return answer
@@ -212,6 +229,7 @@ class OpenAIBatch:
                 gather_seconds=self.gather_seconds,
                 max_requests=self.max_requests,
                 max_bytes=self.max_bytes,
+                patience_seconds=self.patience_seconds,
             )
             ledger = BatchLedger(self.ledger, place=self._place)
             self._state.desk = BatchDesk(endpoint=self._endpoint, ledger=ledger, terms=terms)

@@ -121,6 +121,7 @@ def test_a_full_batch_is_sent(server, tmp_path, limit):
 def test_a_ledger_pays_for_nothing_twice(server, tmp_path):
     model = make(server, tmp_path)
     first = answers(model, [ask(number) for number in range(5)])
+    model.settle()
     model.close()
     again = make(server, tmp_path)
     second = answers(again, [ask(number) for number in range(6)])
@@ -180,7 +181,8 @@ def test_killed_and_resumed_no_call_is_paid_twice(server, tmp_path, polls):
     model.close()
     assert {completion.status for completion in completions} == {"done"}
     assert (lines(server), batches(server)) == (8, 1)
-    assert (total(completions).calls, total(completions).reused) == ((8, 0) if polls else (0, 8))
+    # It died before it said that they were safe, so what they cost may be in nobody's books.
+    assert (total(completions).calls, total(completions).reused) == (8, 0)
 
 
 def closed_when(server: FaultServer, model: OpenAIBatch, topic: str, requests: int) -> list[Future[Completion]]:
@@ -217,20 +219,6 @@ def test_a_batch_of_which_it_is_not_known_whether_it_was_made(server, tmp_path, 
     assert total(answers(again, [ask(number) for number in range(4)])).reused == 0
     again.close()
     assert (lines(server), batches(server)) == (4 * expected, expected)
-
-
-def test_a_batch_that_the_server_forgot_is_sent_again(server, tmp_path):
-    model = make(server, tmp_path)
-    answers(model, [ask(1)])
-    model.close()
-    with closing(sqlite3.connect(model.ledger)) as connection:
-        connection.execute("UPDATE batches SET batch = 'batch_404', collected = 0")
-        connection.execute("UPDATE lines SET answer = NULL, taken = NULL")
-        connection.commit()
-    again = make(server, tmp_path)
-    [completion] = answers(again, [ask(1)])
-    again.close()
-    assert (completion.status, batches(server)) == ("done", 2)
 
 
 @pytest.mark.parametrize("ending", ["expired", "cancelled"])
@@ -291,6 +279,10 @@ def test_an_invalid_answer_is_asked_for_once_more_and_not_kept(server, tmp_path)
     model.close()
 
 
+def test_extra_fields_are_not_shown(server, tmp_path):
+    assert "secret" not in repr(make(server, tmp_path, extra_body={"metadata": "secret"}))
+
+
 def test_a_server_that_knows_no_schemas_is_asked_in_words(server, tmp_path):
     server.change(refuse_json_schema=True, refuse_json_object=True)
     model = make(server, tmp_path)
@@ -348,7 +340,8 @@ def test_one_process_at_a_time(server, tmp_path):
     with pytest.raises(ModelError, match="another process uses it"):
         two.submit(ask(2)).result(timeout=30)
     one.close()
-    assert answers(two, [ask(1)])[0].usage == Usage(items=1, reused=1)
+    assert answers(two, [ask(1)])[0].usage.calls == 1
+    assert lines(server) == 1
     two.close()
 
 
@@ -393,5 +386,6 @@ def test_who_forgets_to_close_it_loses_nothing(server, tmp_path):
         time.sleep(0.01)
     assert gone() is None
     again = make(server, tmp_path)
-    assert answers(again, [ask(1)])[0].usage.reused == 1
+    assert answers(again, [ask(1)])[0].status == "done"
+    assert lines(server) == 1
     again.close()
