@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -22,11 +24,11 @@ from hippograph.retrieve.hybrid import HybridRetriever
 from hippograph.retrieve.lexical import BM25Retriever
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.responses import ResponseStore
+from hippograph.store.responses import RESPONSES, ResponseStore
 from hippograph.store.snapshot import Snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 
-__all__ = ["EXTRACTORS", "READERS", "RESPONSES", "RETRIEVERS", "Composition", "extractor_named", "remembering"]
+__all__ = ["EXTRACTORS", "READERS", "RETRIEVERS", "Composition", "extractor_named", "remembering", "settling"]
 
 EXTRACTORS: Final = ("spacy", "llm", "replay:FILE", "none")
 """The extractors that are known by name."""
@@ -36,9 +38,6 @@ RETRIEVERS: Final = ("default", "dense", "bm25", "hybrid")
 
 READERS: Final = ("single",)
 """The readers that are known by name."""
-
-RESPONSES: Final = "responses.sqlite"
-"""The file in an index directory that holds what language models have answered."""
 
 _NO_MODEL: Final = (
     "{what} needs a language model; name one with --llm-model and --llm-base-url, in hippograph.toml, or in Python "
@@ -85,6 +84,29 @@ def remembering(model: LanguageModel, directory: Path) -> LanguageModel:
     if isinstance(model, CachingModel):
         return model
     return CachingModel(model=model, responses=ResponseStore(directory / RESPONSES))
+
+
+@contextmanager
+def settling(*users: object) -> Iterator[None]:
+    """Book what language models spend in a block: if it ends well, whoever called them knows, or has kept, their usage.
+
+    If it fails, answers that it was given are counted once more when they are asked for again.
+
+    Parameters
+    ----------
+    users
+        Language models, and what has one by the name of `model`; those that remember nothing are left out.
+    """
+    used = [user if isinstance(user, CachingModel) else getattr(user, "model", None) for user in users]
+    models = {id(model): model for model in used if isinstance(model, CachingModel)}
+    try:
+        yield
+    except BaseException:
+        for model in models.values():
+            model.reopen()
+        raise
+    for model in models.values():
+        model.settle()
 
 
 @dataclass(frozen=True, kw_only=True)

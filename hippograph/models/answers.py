@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from hippograph.completions import Completion, ModelRequest
 from hippograph.types import Usage
 
-__all__ = ["answer_of", "canonical_schema", "record_of", "request_key"]
+__all__ = ["answer_of", "canonical_schema", "record_of", "request_key", "spent_on"]
 
 # Raised whenever the same request gets another key.
 _KEY_VERSION: Final = 1
@@ -110,6 +110,17 @@ def answer_of(record: object, request: ModelRequest) -> Completion | None:
     )
 
 
+def spent_on(record: Mapping[str, Any]) -> Usage:
+    """Return what a kept answer has once cost.
+
+    Examples
+    --------
+    >>> spent_on({"text": "Oslo", "usage": {"calls": 1, "input_tokens": 9}}).tokens
+    9
+    """
+    return Usage(**record.get("usage", {}))
+
+
 def _is_record(record: Mapping[Any, object]) -> bool:
     texts = [record.get("text"), record.get("finish_reason"), record.get("error", ""), record.get("value", "")]
     status = record.get("status", "done")
@@ -120,6 +131,7 @@ def _is_record(record: Mapping[Any, object]) -> bool:
         and (status == "done") == (not record.get("error"))
         and isinstance(usage, Mapping)
         and usage.keys() <= _USAGE_FIELDS
+        and all(isinstance(number, int | float) for number in usage.values())
     )
 
 

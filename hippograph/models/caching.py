@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import json
+import logging
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from threading import RLock
-from typing import Protocol
+from typing import Final, Protocol
+from uuid import uuid4
 
 from hippograph.completions import Completion, ModelRequest
 from hippograph.errors import HippographError
-from hippograph.models.answers import answer_of, record_of, request_key
+from hippograph.models.answers import answer_of, record_of, request_key, spent_on
 from hippograph.protocols import LanguageModel
 from hippograph.types import Usage
 
 __all__ = ["CachingModel", "Responses"]
 
+_log: Final = logging.getLogger("hippograph.models.caching")
+
 
 class Responses(Protocol):
-    """Keeps texts by key: `hippograph.store.responses.ResponseStore`, or anything else that does."""
+    """Keeps texts by key, and in which run's books they stand: `hippograph.store.responses.ResponseStore`."""
 
     def load(self, key: str) -> str | None:
         """Return the text of a key, or None if there is none."""
         ...
 
-    def save(self, key: str, value: str) -> None:
-        """Keep a text."""
+    def save(self, key: str, value: str, *, run: str) -> None:
+        """Keep a text, as one that a run was given and has not booked yet."""
+        ...
+
+    def claim(self, key: str, *, run: str) -> bool:
+        """Tell whether another run was given a text and has not booked it; then it is this one's now."""
+        ...
+
+    def settle(self, *, run: str) -> None:
+        """Note that all that a run was given is booked."""
         ...
 
 
@@ -33,26 +46,35 @@ class Responses(Protocol):
 class CachingModel:
     """Asks a model what it was not asked before.
 
-    Only answers that are `done` are kept, before their futures end; what is `invalid` or `failed` is asked again next
-    time. A kept answer is held against the request's schema again; one that does not fit is as good as none. It is
+    Answers that are `done` are kept, before their futures end; what is `invalid` or `failed` is asked again next time.
+    But of an answer that was cut off for its length, at a temperature of 0, it is kept that it was, for it would be so
+    again. A kept answer is held against the request's schema again; one that does not fit is as good as none. It is
     there as soon as `submit` returns. Of several equal requests under way at once, one is made.
+
+    What an answer has cost is told once: to who asks for it first, and again to who finds it in the store if that one
+    has never called `settle`, because it died or failed.
 
     Parameters
     ----------
     model
         Who is asked.
     responses
-        Where the answers are kept. What it raises is raised by the futures.
+        Where the answers are kept. If they cannot be looked for, the futures raise why; if one cannot be kept, it is
+        given all the same, and a warning is logged once.
 
     Examples
     --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
     >>> from hippograph.completions import Message
+    >>> from hippograph.store.responses import ResponseStore
     >>> from hippograph.testing.scripted import ScriptedModel
-    >>> class Kept(dict[str, str]):
-    ...     load, save = dict.get, dict.__setitem__
-    >>> model = CachingModel(model=ScriptedModel(answers=["In Norway."]), responses=Kept())
     >>> request = ModelRequest(messages=(Message("user", "Where is Oslo?"),))
-    >>> one, two = model.submit(request).result(), model.submit(request).result()
+    >>> with TemporaryDirectory() as folder:
+    ...     store = ResponseStore(Path(folder) / "responses.sqlite")
+    ...     model = CachingModel(model=ScriptedModel(answers=["In Norway."]), responses=store)
+    ...     one, two = model.submit(request).result(), model.submit(request).result()
+    ...     model.close()
     >>> one.text == two.text, one.usage.calls, two.usage.calls, two.usage.reused
     (True, 1, 0, 1)
     """
@@ -60,6 +82,7 @@ class CachingModel:
     model: LanguageModel
     responses: Responses
     _under_way: _UnderWay = field(init=False, repr=False, compare=False, default_factory=lambda: _UnderWay())
+    _run: _Run = field(init=False, repr=False, compare=False, default_factory=lambda: _Run())
 
     @property
     def fingerprint(self) -> str:
@@ -88,8 +111,25 @@ class CachingModel:
         except BaseException as error:
             self._under_way.end(shared, error)
             raise
-        shared.asked.add_done_callback(lambda asked: self._settle(shared, asked))
+        shared.asked.add_done_callback(lambda asked: self._end(shared, request, asked))
         return waiting
+
+    def settle(self) -> None:
+        """Note that what was spent so far stands in books that last; who keeps them calls this.
+
+        That it cannot be noted is logged: it may then be counted twice, which is better than not at all.
+        """
+        try:
+            self.responses.settle(run=self._run.token)
+            settle: Callable[[], None] | None = getattr(self.model, "settle", None)
+            if settle is not None:
+                settle()
+        except HippographError as error:
+            _log.warning("what was spent may be counted again by another run: %s", error)
+
+    def reopen(self) -> None:
+        """Have what was spent and not settled counted again when it is asked for again; for books that were lost."""
+        self._run.token = uuid4().hex
 
     def close(self) -> None:
         """Close the model and the store of answers, as far as they can be closed."""
@@ -107,20 +147,48 @@ class CachingModel:
         except ValueError:
             return None
         known = answer_of(record, request)
-        return known if known is not None and known.status == "done" else None
+        if known is None or not isinstance(record, dict) or not _is_kept(known, request):
+            return None
+        spent = spent_on(record)
+        if spent == Usage() or not self._claim(key):
+            return known
+        return replace(known, usage=spent)
 
-    def _settle(self, shared: _Shared, asked: Future[Completion]) -> None:
+    def _claim(self, key: str) -> bool:
+        try:
+            return self.responses.claim(key, run=self._run.token)
+        except HippographError as error:
+            self._run.complain(error)
+            return False
+
+    def _end(self, shared: _Shared, request: ModelRequest, asked: Future[Completion]) -> None:
         """Keep an answer and pass it on; runs where the model ends its futures."""
         outcome = _outcome(asked)
-        if isinstance(outcome, Completion) and outcome.status == "done":
+        if isinstance(outcome, Completion) and _is_kept(outcome, request):
+            kept = outcome if outcome.status == "done" else replace(outcome, text="")
             try:
-                self.responses.save(shared.key, json.dumps(record_of(outcome), sort_keys=True))
+                self.responses.save(shared.key, json.dumps(record_of(kept), sort_keys=True), run=self._run.token)
             except HippographError as error:
-                outcome = error
+                # It was paid for: who asked for it shall have it.
+                self._run.complain(error)
             except BaseException as error:
                 self._under_way.end(shared, error)
                 raise
         self._under_way.end(shared, outcome)
+
+
+@dataclass(slots=True)
+class _Run:
+    """Whose answers are whose, and whether it was said that they cannot be kept."""
+
+    token: str = field(default_factory=lambda: uuid4().hex)
+    has_complained: bool = False
+
+    def complain(self, error: HippographError) -> None:
+        """Say once why answers are not kept."""
+        if not self.has_complained:
+            self.has_complained = True
+            _log.warning("answers are used and not kept: %s", error)
 
 
 class _Waiting(Future[Completion]):
@@ -215,6 +283,13 @@ class _UnderWay:
     def _forget(self, shared: _Shared) -> None:
         if self.requests.get(shared.key) is shared:
             del self.requests[shared.key]
+
+
+def _is_kept(answer: Completion, request: ModelRequest) -> bool:
+    """Whether an answer is worth keeping: asked again, the model would say the same."""
+    if answer.status == "invalid":
+        return answer.finish_reason == "length" and request.sampling.temperature == 0
+    return answer.status == "done"
 
 
 def _outcome(asked: Future[Completion]) -> Completion | BaseException | None:

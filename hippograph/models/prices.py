@@ -41,8 +41,6 @@ class Price:
     --------
     >>> Price(0.15, 0.60).cost(2_000_000, 100_000)
     0.36
-    >>> Price(0.15, 0.60).halved
-    Price(input=0.075, output=0.3)
     """
 
     input: float
@@ -56,11 +54,6 @@ class Price:
     def cost(self, input_tokens: int, output_tokens: int = 0) -> float:
         """Return what so many tokens cost, in US dollars."""
         return (self.input * input_tokens + self.output * output_tokens) / _MILLION
-
-    @property
-    def halved(self) -> Price:
-        """Half of it: what OpenAI and others take for work that may wait a day (the Batch API)."""
-        return Price(self.input / 2, self.output / 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

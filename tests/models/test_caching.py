@@ -1,3 +1,4 @@
+import json
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -23,13 +24,19 @@ class Names(BaseModel):
 
 
 class Kept(dict[str, str]):
-    """A store of answers in memory."""
+    """A store of answers in memory, all of them booked."""
 
     def load(self, key: str) -> str | None:
         return self.get(key)
 
-    def save(self, key: str, value: str) -> None:
+    def save(self, key: str, value: str, *, run: str) -> None:
         self[key] = value
+
+    def claim(self, key: str, *, run: str) -> bool:
+        return False
+
+    def settle(self, *, run: str) -> None:
+        pass
 
 
 class Later:
@@ -78,6 +85,7 @@ def test_an_answer_is_paid_for_once(tmp_path):
     assert model.submit(ask()).result() == ANSWER
     again = model.submit(ask()).result()
     assert again == replace(ANSWER, usage=FREE, seconds=0.0, attempts=0)
+    model.settle()
     model.close()
     later = CachingModel(model=scripted, responses=ResponseStore(path))
     hit = later.submit(ask())
@@ -151,6 +159,7 @@ def test_a_schema_is_named_by_what_it_says():
         '{"text": "{\\"names\\": []}", "finish_reason": "stop", "value": "{}"}',
         '{"text": "{\\"names\\": []}", "finish_reason": "stop", "status": "invalid", "error": "x"}',
         '{"text": "{\\"names\\": []}", "finish_reason": "stop", "usage": {"gold": 3}}',
+        '{"text": "{\\"names\\": []}", "finish_reason": "stop", "usage": {"calls": "3"}}',
     ],
 )
 def test_what_is_kept_is_validated_again(kept):
@@ -235,25 +244,105 @@ def test_a_model_that_cancels_by_itself():
     assert wait([one, two], timeout=10).not_done == set()
 
 
-def test_a_store_that_fails_is_told_by_the_future(caplog):
+def test_an_answer_that_cannot_be_kept_is_given_all_the_same(caplog):
     class Full(Kept):
-        def save(self, key, value):
+        def save(self, key, value, *, run):
             raise IndexDirectoryError("the disk is full")
 
+        def claim(self, key, *, run):
+            raise IndexDirectoryError("the disk is full")
+
+        def settle(self, *, run):
+            raise IndexDirectoryError("nothing can be noted")
+
+    responses = Full()
+    model = CachingModel(model=ScriptedModel(answers=[ANSWER] * 2), responses=responses)
+    assert [model.submit(ask(text)).result(timeout=10) for text in "ab"] == [ANSWER] * 2
+    assert caplog.text.count("answers are used and not kept: the disk is full") == 1
+    responses[request_key("scripted:1", ask())] = json.dumps(record_of(ANSWER))
+    assert model.submit(ask()).result(timeout=10).usage == FREE
+    model.settle()
+    assert "counted again by another run: nothing can be noted" in caplog.text
+
+
+def test_a_store_that_cannot_be_read_is_told_by_the_future():
     class Gone(Kept):
         def load(self, key):
             raise IndexDirectoryError("no such disk")
 
-    for responses, complaint in ((Full(), "full"), (Gone(), "no such disk")):
-        future = CachingModel(model=ScriptedModel(answers=[ANSWER]), responses=responses).submit(ask())
-        with pytest.raises(IndexDirectoryError, match=complaint):
-            future.result(timeout=10)
-    assert not caplog.text
+    future = CachingModel(model=ScriptedModel(answers=[ANSWER]), responses=Gone()).submit(ask())
+    with pytest.raises(IndexDirectoryError, match="no such disk"):
+        future.result(timeout=10)
+
+
+def test_what_nobody_has_booked_is_counted_once_more(tmp_path):
+    path, scripted = tmp_path / "responses.sqlite", ScriptedModel(answers=[ANSWER])
+
+    def usages(*, settled: bool) -> list[Usage]:
+        model = CachingModel(model=scripted, responses=ResponseStore(path))
+        found = [model.submit(ask()).result(timeout=10).usage for _ in range(2)]
+        if settled:
+            model.settle()
+        model.responses.close()
+        return found
+
+    paid, free = [ANSWER.usage, FREE], [FREE, FREE]
+    assert [usages(settled=settled) for settled in (False, False, True, True, False)] == [paid, paid, paid, free, free]
+    assert scripted.calls == 1
+
+
+def test_books_that_were_lost_are_written_again(tmp_path):
+    responses = ResponseStore(tmp_path / "responses.sqlite")
+    model = CachingModel(model=ScriptedModel(answers=[ANSWER]), responses=responses)
+    for _ in range(2):
+        assert model.submit(ask()).result().usage == ANSWER.usage
+        model.reopen()
+    assert model.submit(ask()).result().usage == ANSWER.usage
+    model.settle()
+    model.reopen()
+    assert model.submit(ask()).result().usage == FREE
+    model.close()
+
+
+def test_settling_reaches_the_model():
+    class Batches(ScriptedModel):
+        def settle(self) -> None:
+            settled.append(self)
+
+    settled: list[object] = []
+    CachingModel(model=Batches(answers=[]), responses=Kept()).settle()
+    assert len(settled) == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "temperature", "calls"),
+    [
+        ("invalid", "length", 0.0, 1),
+        ("invalid", "length", 0.5, 2),
+        ("invalid", "stop", 0.0, 2),
+        ("failed", "length", 0.0, 2),
+    ],
+)
+def test_that_an_answer_was_cut_off_is_known_next_time(tmp_path, status, reason, temperature, calls):
+    usage = Usage(calls=1, items=1, output_tokens=2048)
+    cut = Completion(status=status, text='{"names": ["N', finish_reason=reason, error="cut off", usage=usage)
+    scripted = ScriptedModel(answers=[cut] * 2)
+    path = tmp_path / "responses.sqlite"
+    for again in (False, True):
+        model = CachingModel(model=scripted, responses=ResponseStore(path))
+        answer = model.submit(ask(temperature=temperature)).result()
+        assert (answer.status, answer.finish_reason, answer.error) == (status, reason, "cut off")
+        assert answer.usage == (FREE if again and calls == 1 else usage)
+        model.settle()
+        model.close()
+    assert scripted.calls == calls
+    if path.exists():
+        assert b'["N' not in path.read_bytes()
 
 
 def test_mistakes_do_not_leave_anybody_waiting():
     class Wrong(Kept):
-        def save(self, key, value):
+        def save(self, key, value, *, run):
             raise TypeError("a mistake")
 
     future = CachingModel(model=ScriptedModel(answers=[ANSWER]), responses=Wrong()).submit(ask())

@@ -15,10 +15,9 @@ TOKENS = st.integers(0, 10**9)
 
 
 @given(price=PRICES, first=st.tuples(TOKENS, TOKENS), second=st.tuples(TOKENS, TOKENS))
-def test_cost_adds_up_and_halves(price, first, second):
+def test_cost_adds_up(price, first, second):
     whole = price.cost(first[0] + second[0], first[1] + second[1])
     assert whole == pytest.approx(price.cost(*first) + price.cost(*second))
-    assert price.halved.cost(*first) == pytest.approx(price.cost(*first) / 2)
 
 
 def test_a_million_tokens_cost_the_price():

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hippograph.errors import DamagedIndexError, HippographError, IndexMismatchError
 from hippograph.store.catalog import Catalog
-from hippograph.store.responses import RESPONSES, ResponseStore
+from hippograph.store.responses import RESPONSES, ResponseStore, damage_of
 
 WRITER = """
 import sys
@@ -174,16 +174,45 @@ def test_an_altered_answer_counts_as_missing(filled, part, caplog):
     store.close()
 
 
-def test_a_damaged_file_is_named_with_the_remedy(filled):
-    content = filled.read_bytes()
-    for broken in (b"no database" * 1000, content[: len(content) // 2], content[:4096] + bytes(len(content) - 4096)):
-        filled.write_bytes(broken)
-        store = ResponseStore(filled)
-        with pytest.raises(DamagedIndexError) as caught:
-            [store.load(f"key {number}") for number in range(200)]
-        assert str(filled) in str(caught.value)
-        assert "delete it; the answers are then asked for again" in str(caught.value)
+def test_a_damaged_file_is_put_aside_and_a_new_one_begun(filled, caplog):
+    content, sound = filled.read_bytes(), damage_of(filled)
+    broken = (b"no database" * 1000, content[: len(content) // 2], content[:4096] + bytes(len(content) - 4096))
+    for number, data in enumerate(broken, start=1):
+        filled.write_bytes(data)
+        assert damage_of(filled)
+        store, other = ResponseStore(filled), ResponseStore(filled)
+        assert other.load("key 0") is None or number > 1
+        [store.load(f"key {row}") for row in range(200)]
+        store.save("new", "Bergen")
+        assert (store.load("new"), other.load("new"), store.counts().answers) == ("Bergen", "Bergen", 1)
         store.close()
+        other.close()
+        aside = filled.with_name(f"{RESPONSES}-damaged-{number}")
+        assert aside.read_bytes() == data
+        assert caplog.text.count("was put aside") == number
+        assert f"was put aside as {aside.name}" in caplog.text
+    assert (sound, damage_of(filled), damage_of(filled.with_name("none"))) == ("", "", "")
+
+
+def test_a_file_is_put_aside_where_it_is_written_too(filled):
+    for work in (lambda store: store.save("a", "Oslo"), lambda store: store.clear(), lambda store: store.counts()):
+        filled.write_bytes(b"no database" * 1000)
+        store = ResponseStore(filled)
+        work(store)
+        assert store.load("key 7") is None
+        store.close()
+    assert len(list(filled.parent.glob(f"{RESPONSES}-damaged-*"))) == 3
+
+
+def test_a_damaged_file_that_cannot_be_put_aside_is_named_with_the_remedy(filled, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise OSError("read-only")
+
+    filled.write_bytes(b"no database" * 1000)
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(DamagedIndexError, match="delete it; the answers are then asked for again") as caught:
+        ResponseStore(filled).load("key 1")
+    assert str(filled) in str(caught.value)
 
 
 @given(at=st.integers(min_value=0), bit=st.integers(min_value=0, max_value=7))
@@ -215,9 +244,45 @@ def test_other_files_are_refused(path):
 
 def test_another_format_is_refused(filled):
     with closing(sqlite3.connect(filled)) as connection:
-        connection.execute("PRAGMA user_version = 2")
-    with pytest.raises(IndexMismatchError, match="format 2"):
+        connection.execute("PRAGMA user_version = 3")
+    with pytest.raises(IndexMismatchError, match="format 3"):
         ResponseStore(filled).load("key 1")
+
+
+def test_a_file_of_the_first_format_is_read_and_brought_up_to_date(filled):
+    with closing(sqlite3.connect(filled)) as connection:  # as it was before anybody asked whose answers they are
+        connection.execute("DROP INDEX responses_by_run")
+        for column in ("run", "booked"):
+            connection.execute(f"ALTER TABLE responses DROP COLUMN {column}")
+        connection.execute("PRAGMA user_version = 1")
+    store = ResponseStore(filled)
+    assert (store.load("key 7") or "").startswith("answer 7")
+    assert not store.claim("key 7", run="a")
+    store.settle(run="a")
+    store.save("new", "Bergen", run="a")
+    assert [store.claim(key, run="b") for key in ("key 7", "new", "new", "none")] == [False, True, False, False]
+    store.close()
+    with closing(sqlite3.connect(filled)) as connection:
+        assert connection.execute("PRAGMA user_version").fetchall() == [(2,)]
+        assert connection.execute("SELECT count(*) FROM responses WHERE booked").fetchall() == [(200,)]
+
+
+def test_an_answer_is_claimed_until_it_is_booked(path):
+    one, two = ResponseStore(path), ResponseStore(path)
+    one.settle(run="a")
+    assert not one.claim("x", run="a")
+    assert not path.exists()
+    for key in "xyz":
+        one.save(key, "Oslo", run="a")
+    assert not one.claim("x", run="a")
+    assert two.claim("x", run="b")
+    assert not two.claim("x", run="b")
+    two.settle(run="a")
+    assert [one.claim(key, run="c") for key in "xyz"] == [True, False, False]
+    one.save("y", "Bergen", run="c")
+    assert two.claim("y", run="d")
+    one.close()
+    two.close()
 
 
 def test_where_nothing_may_be_written_answers_are_read_and_not_kept(filled):
