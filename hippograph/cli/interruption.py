@@ -19,9 +19,15 @@ class Interruption:
 
     Calling it tells whether the first has come. Outside of the main thread, which alone can receive signals, it does
     nothing.
+
+    Parameters
+    ----------
+    resumable
+        Whether what is under way may take a day, and goes on without us: then the first one interrupts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, resumable: bool = False) -> None:
+        self._resumable = resumable
         self._wanted = False
         self._former: dict[int, signal.Handlers] = {}
 
@@ -39,7 +45,10 @@ class Interruption:
         return self._wanted
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._wanted:
+        if self._resumable and not self._wanted:
+            complain("leaving the batches to the server; the same command fetches their answers later")
+        if self._wanted or self._resumable:
+            self._wanted = True
             raise KeyboardInterrupt
         self._wanted = True
         complain("finishing and saving what is under way; once more to end at once")

@@ -27,6 +27,7 @@ from hippograph.store.holds import is_held
 from hippograph.store.index_directory import CATALOG
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.manifest import MANIFEST
+from hippograph.store.responses import BATCHES, RESPONSES, damage_of
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot
 from hippograph.text.normalization import NORMALIZER_VERSION
 
@@ -119,6 +120,7 @@ def diagnose(directory: Path, *, indexer: Indexer, alone: bool = False) -> Diagn
     checkup = check_snapshot(directory, settings=indexer.settings)
     state, findings = _check_catalog(directory, checkup)
     findings += [*checkup.findings, *_models(directory, checkup, indexer)]
+    findings += _answers(directory)
     findings += _leftovers(directory, checkup.generation, alone=alone)
     return Diagnosis(
         examination=Examination(directory=directory, generation=checkup.generation, findings=tuple(findings)),
@@ -275,6 +277,16 @@ def _models(directory: Path, checkup: SnapshotCheckup, indexer: Indexer) -> Iter
         yield Finding(part=part, kind="mismatch", what=what, remedy=again)
 
 
+def _answers(directory: Path) -> Iterator[Finding]:
+    """Tell of damage to what lies beside the index: what models have answered, and what was left to be answered."""
+    new = "nothing; the next run puts it aside, begins a new one, and asks for its answers again"
+    lost = "delete it; the batches that are under way are then sent, and paid for, again"
+    for name, remedy in ((RESPONSES, new), (BATCHES, lost)):
+        damage = damage_of(directory / name)
+        if damage:
+            yield Finding(part=name, kind="note", what=f"cannot be read ({damage})", remedy=remedy)
+
+
 def _leftovers(directory: Path, current: int, *, alone: bool) -> Iterator[Finding]:
     """Tell what killed runs have left; while another run is at work, nobody knows what is its own."""
     if alone or not (directory / LOCK).exists():
@@ -292,6 +304,7 @@ def _leftovers(directory: Path, current: int, *, alone: bool) -> Iterator[Findin
 def _left_behind(directory: Path, current: int) -> Iterator[Finding]:
     for pattern, what, remedy in (
         (f"{CATALOG}-damaged-*", "was put aside by a repair", "delete it when the index is as it should be"),
+        (f"{RESPONSES}-damaged-*", "was put aside, for it could not be read", "delete it"),
         (f"{CATALOG}-[mr]e*ed", "was left behind by a repair that was killed", "delete it"),
     ):
         for path in sorted(directory.glob(pattern)):

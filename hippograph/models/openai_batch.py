@@ -39,7 +39,7 @@ class OpenAIBatch:
 
     Requests are gathered until no more come. What was left with the server is in the ledger: if the process ends,
     another one that asks the same comes back to the batches that are under way, and pays for nothing twice. So to end
-    it at any moment, with two Ctrl-C for instance, loses nothing.
+    it at any moment, with Ctrl-C for instance, loses nothing.
 
     Answers are given again, with what they cost, to whoever asks next, until `settle` says that they are safe; then
     they stay in the ledger for another 30 days, at no cost. Those that were `invalid` are not kept.
@@ -135,6 +135,11 @@ class OpenAIBatch:
     def concurrency(self) -> int:
         """Requests in a batch."""
         return self.max_requests
+
+    @property
+    def resumable(self) -> bool:
+        """Whether requests that are under way are answered even if this process ends, and found by the next."""
+        return True
 
     def submit(self, request: ModelRequest) -> Future[Completion]:
         """Take a request into the next batch, or come back to the one that it is in.

@@ -15,7 +15,7 @@ from hippograph.store.database import make_directory
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.manifest import is_outdated
 from hippograph.store.publication import collect
-from hippograph.store.responses import RESPONSES
+from hippograph.store.responses import BATCHES, RESPONSES
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.store.space import needing_space
 
@@ -25,7 +25,7 @@ CATALOG: Final = "catalog.sqlite"
 """The name of the catalog's file."""
 
 # What was paid for outlives a catalog: answers of language models, and the ledger of batches that bring some.
-_APART: Final = (RESPONSES, "batches.sqlite")
+_APART: Final = (RESPONSES, BATCHES)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -32,12 +32,15 @@ from hippograph.store.connections import (
 from hippograph.store.database import make_directory
 from hippograph.store.schema import stamp_of
 
-__all__ = ["RESPONSES", "ResponseCounts", "ResponseStore", "damage_of"]
+__all__ = ["BATCHES", "RESPONSES", "ResponseCounts", "ResponseStore", "damage_of"]
 
 _log = logging.getLogger("hippograph.store")
 
 RESPONSES: Final = "responses.sqlite"
 """The name of the store in an index directory."""
+
+BATCHES: Final = "batches.sqlite"
+"""The name of the ledger of batches in an index directory."""
 
 # Marks the file as a store of answers ("HIPR").
 _APPLICATION_ID: Final = 0x48495052

@@ -20,6 +20,7 @@ from hippograph.index.finding import Examination
 from hippograph.index.synonyms import SynonymLinker
 from hippograph.store.lock import writing
 from hippograph.store.manifest import MANIFEST, POINTER
+from hippograph.store.responses import BATCHES, RESPONSES, ResponseStore
 from hippograph.store.snapshot import SNAPSHOTS
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.types import Document
@@ -243,6 +244,23 @@ def test_strangers_and_leftovers_are_notes(index):
 
     with hold(held):
         assert f"{SNAPSHOTS}/00000008" not in {part for _, part in told(examine(index, indexer=FORBIDDEN))}
+
+
+def test_answers_that_cannot_be_read_are_a_note(index):
+    with ResponseStore(index / RESPONSES)._writing():
+        assert examine(index, indexer=FORBIDDEN).findings == ()
+    (index / BATCHES).touch()
+    assert examine(index, indexer=FORBIDDEN).findings == ()
+    for name in (RESPONSES, BATCHES):
+        (index / name).write_bytes(b"no database" * 1000)
+    before = contents(index)
+    examination = examine(index, indexer=FORBIDDEN)
+    assert contents(index) == before
+    assert examination.sound
+    assert told(examination) == [("note", RESPONSES), ("note", BATCHES)]
+    assert all("file is not a database" in finding.what for finding in examination.findings)
+    assert ResponseStore(index / RESPONSES).load("key") is None
+    assert told(examine(index, indexer=FORBIDDEN)) == [("note", BATCHES), ("note", f"{RESPONSES}-damaged-1")]
 
 
 def test_an_index_that_is_being_changed_is_examined_and_that_is_told(index):
