@@ -5,6 +5,7 @@ Nothing here knows of a network: a backend sends what an `Exchange` says, and te
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Literal, TypeAlias
@@ -17,6 +18,8 @@ from hippograph.models.json_schemas import response_format, schema_text
 from hippograph.types import Usage
 
 __all__ = ["RUNGS", "Exchange", "Rung"]
+
+_log = logging.getLogger("hippograph.models.structured")
 
 Rung: TypeAlias = Literal["json_schema", "json_object", "text"]
 """How a server is asked for JSON: by a schema that it enforces, for any JSON object, or in words alone."""
@@ -50,7 +53,8 @@ class Exchange:
         Ways to ask for JSON that may be tried, best first; a backend whose engine enforces the schema itself gives
         `("json_schema",)`.
     again
-        Whether to ask once more; False for those that cannot, as batches.
+        Whether to ask once more after an answer that does not follow the schema; False if each request has one answer
+        only, as with answers written beforehand.
 
     Examples
     --------
@@ -141,15 +145,15 @@ class Exchange:
             return self._take_text(without_thoughts(text).strip(), reason)
         if reason == "length":
             return self._end("invalid", text.strip(), reason, error=self._cut_off)
+        answer = without_thoughts(text).strip()
         try:
             value = read_answer(text, schema)
         except InvalidAnswerError as error:
-            answer = without_thoughts(text).strip()
-            if self._rejected is None and self._may_ask_again:
-                self._rejected = (answer, str(error))
-                return False
-            return self._end("invalid", answer, reason, error=str(error))
-        return self._end("done", without_thoughts(text).strip(), reason, value=value)
+            return self._reject(answer, reason, str(error))
+        except Exception as error:  # noqa: BLE001 - a schema's own checks may raise anything; one answer ends no run
+            _log.warning("an answer for %s could not be read", schema.__name__, exc_info=True)
+            return self._reject(answer, reason, f"it could not be read ({type(error).__name__})")
+        return self._end("done", answer, reason, value=value)
 
     def completion(self, *, usage: Usage | None = None, seconds: float = 0.0, attempts: int = 0) -> Completion:
         """Return what came of it, with what was spent; only after `take` has returned True."""
@@ -165,6 +169,12 @@ class Exchange:
         if text:
             return self._end("done", text, reason)
         return self._end("invalid", text, reason, error=self._cut_off if reason == "length" else "the answer is empty")
+
+    def _reject(self, answer: str, reason: str, error: str) -> bool:
+        if self._rejected is None and self._may_ask_again:
+            self._rejected = (answer, error)
+            return False
+        return self._end("invalid", answer, reason, error=error)
 
     def _end(
         self, status: CompletionStatus, text: str, reason: str, *, error: str = "", value: BaseModel | None = None

@@ -1,9 +1,11 @@
 """The way from a request to a completion, without any model."""
 
+import logging
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from hippograph.completions import Message, ModelRequest, Sampling
 from hippograph.models.structured import RUNGS, Exchange
@@ -153,3 +155,54 @@ def test_it_ends_after_two_answers_whatever_they_are(answers):
             assert (done.status == "done") == (done.value is not None) == (not done.error)
             return
     assert len(answers) < 2
+
+
+class Picky(BaseModel):
+    names: list[str] = []
+
+    @field_validator("names")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        raise KeyError("no such name")
+
+
+def test_what_the_schema_itself_raises_ends_no_run(caplog):
+    exchange = Exchange(ModelRequest(messages=ASKED, schema=Picky))
+    with caplog.at_level(logging.WARNING, "hippograph.models.structured"):
+        assert not exchange.take(GOOD, "stop")
+        assert exchange.take(GOOD, "stop")
+    done = exchange.completion()
+    assert (done.status, done.error, done.text) == ("invalid", "it could not be read (KeyError)", GOOD)
+    # The cause is kept where it can be looked up.
+    assert "no such name" in caplog.text
+
+
+@pytest.mark.parametrize("depth", [500, 700, 1_000, 20_000])
+def test_deep_nesting_ends_no_run(depth):
+    exchange = Exchange(WITH_SCHEMA)
+    text = '{"names": ' + "[" * depth + "]" * depth + "}"
+    assert not exchange.take(text, "stop")
+    assert "nested more than 50 deep" in exchange.messages[-1].text
+    assert exchange.take(text, "stop")
+    assert exchange.completion().status == "invalid"
+
+
+odd_texts = st.one_of(
+    st.text(alphabet=st.characters(exclude_categories=())),
+    st.builds(
+        lambda unit, times, end: '{"names": [' + unit * times + end,
+        st.text(alphabet="{}[]\",:'\\\\`\\n9a\\ud800\\0", max_size=6),
+        st.integers(0, 1_200),
+        st.sampled_from(["", "]}", "],}"]),
+    ),
+)
+
+
+@given(odd_texts, odd_texts, odd_texts, st.sampled_from([WITH_SCHEMA, FREE]), st.sampled_from(RUNGS))
+def test_no_text_makes_it_raise(text, reason, refusal, request_, rung):
+    exchange = Exchange(request_, rungs=(rung,))
+    while not exchange.take(text, reason, refusal=refusal):
+        assert "".join(message.text for message in exchange.messages).encode()
+    done = exchange.completion()
+    assert f"{done.text}{done.error}".encode()
+    assert (done.status == "done") == (not done.error)
