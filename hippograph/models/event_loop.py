@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 import weakref
 from collections.abc import Awaitable, Callable, Coroutine
@@ -29,6 +30,9 @@ class LoopThread:
     later cancels the coroutine where it waits. When the object is collected or the interpreter ends, the loop is
     stopped and closed; what still runs is cancelled.
 
+    In a process that was forked off, where no thread runs it, the loop is begun anew; what ran in the other process is
+    not heard of there.
+
     Parameters
     ----------
     name
@@ -45,9 +49,9 @@ class LoopThread:
     """
 
     def __init__(self, name: str = "hippograph-models") -> None:
-        self._inner = _Inner(name)
-        # Collected in the middle of anything, so that only a signal is given: waiting there could wait for itself.
-        weakref.finalize(self, self._inner.stop).atexit = False
+        self._name = name
+        self._work_on(_Inner(name))
+        _LIVING.add(self)
 
     def submit(self, coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
         """Start a coroutine; the future ends with it.
@@ -71,23 +75,39 @@ class LoopThread:
         self._inner.stop()
         self._inner.join()
 
+    def _work_on(self, inner: _Inner) -> None:
+        self._inner = inner
+        # Collected in the middle of anything, so that only a signal is given: waiting there could wait for itself.
+        self._collected = weakref.finalize(self, inner.stop)
+        self._collected.atexit = False
+
+    def _begin_anew(self) -> None:
+        self._collected.detach()
+        _LEFT_BEHIND.append(self._inner)
+        self._work_on(_Inner(self._name, closed=self._inner.closed))
+
+
+_LIVING: Final[weakref.WeakSet[LoopThread]] = weakref.WeakSet()
+# Collected in the child, a loop and its connections would take leave of what they share with those of the parent.
+_LEFT_BEHIND: Final[list[_Inner]] = []
+
 
 class _Inner:
     """What the thread works on; it does not know the `LoopThread`, which can so be collected while it waits."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, closed: bool = False) -> None:
+        self.closed = closed
         self.farewells: list[Callable[[], Awaitable[object]]] = []
         self._name = name
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._closed = False
         self._leaving = threading.Event()
 
     def submit(self, coroutine: Coroutine[Any, Any, _Result]) -> Future[_Result]:
         # Under the lock, so that every coroutine is known to the loop before it is told to stop.
         with self._lock:
-            if self._closed:
+            if self.closed:
                 coroutine.close()
                 message = "this model has been closed; make a new one"
                 raise InputError(message)
@@ -98,9 +118,9 @@ class _Inner:
 
     def stop(self) -> None:
         with self._lock:
-            if not self._closed and self._loop is not None:
+            if not self.closed and self._loop is not None:
                 _signal(self._loop, self._leaving)
-            self._closed = True
+            self.closed = True
 
     def join(self) -> None:
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -183,3 +203,13 @@ def _stop(loop: asyncio.AbstractEventLoop, leaving: threading.Event) -> None:
     if not leaving.is_set():
         leaving.set()
         loop.stop()
+
+
+def _forked() -> None:
+    for loop in list(_LIVING):
+        loop._begin_anew()
+
+
+# At the fork and not at the first use: the child has a single thread now, and no lock is taken for ever.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import subprocess
 import sys
 import threading
@@ -185,3 +186,49 @@ del loop
 """
     done = subprocess.run([sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "farewell\n", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.parametrize("is_running", [False, True])
+def test_it_is_begun_anew_in_a_process_that_was_forked_off(is_running):
+    program = f"""
+import asyncio, os, sys
+from hippograph.errors import InputError
+from hippograph.models.event_loop import LoopThread
+
+async def double(number):
+    await asyncio.sleep(0)
+    return 2 * number
+
+async def farewell():
+    print("farewell of", "parent" if os.getpid() == parent else "child", flush=True)
+
+parent = os.getpid()
+loop, closed = LoopThread(), LoopThread()
+closed.close()
+if {is_running}:
+    assert loop.submit(double(1)).result(timeout=10) == 2
+    loop.at_close(farewell)
+child = os.fork()
+assert loop.submit(double(2)).result(timeout=10) == 4
+if child == 0:
+    try:
+        closed.submit(double(3))
+    except InputError:
+        pass
+    else:
+        sys.exit(1)
+    del loop
+    sys.exit(0)
+assert os.waitpid(child, 0)[1] == 0
+assert loop.submit(double(4)).result(timeout=10) == 8
+loop.close()
+"""
+    done = subprocess.run(
+        [sys.executable, "-X", "dev", "-W", "error", "-W", "ignore::DeprecationWarning", "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    expected = "farewell of parent\n" if is_running else ""
+    assert (done.returncode, done.stdout, done.stderr) == (0, expected, "")
