@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qsl, quote, quote_plus, unquote, urljoin, urlsplit
 
 from pydantic import SecretStr
 
@@ -18,6 +18,8 @@ __all__ = ["Address"]
 _OPENAI: Final = "https://api.openai.com/v1"
 # What servers without keys are sent; the client library insists on one.
 _NO_KEY: Final = "no-key-needed"
+# A value in a URL's query that is shorter is a version or a switch; blotted out, it would take half the message along.
+_SHORTEST_SECRET: Final = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +29,15 @@ class Address:
     Parameters
     ----------
     url
-        The base of its API. A query (`?api-version=...`) is kept for requests.
+        The base of its API, without a query.
     shown
         The URL as messages show it.
     key
         What is sent as the key.
     headers
         What is sent with every request: name and password, if the URL had them.
+    query
+        What is put into the query of every request (`?api-version=...`), if the URL had one.
     secrets
         What messages must not hold.
 
@@ -47,6 +51,7 @@ class Address:
     shown: str
     key: str = field(repr=False)
     headers: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str] = field(repr=False)
     secrets: tuple[str, ...] = field(repr=False)
 
     @classmethod
@@ -68,22 +73,49 @@ class Address:
         key = _checked_key(api_key, base_url)
         parts = _checked_url(_OPENAI if base_url is None else base_url.strip())
         name, password = unquote(parts.username or ""), unquote(parts.password or "")
-        url = parts._replace(netloc=parts.netloc.rpartition("@")[2], fragment="")
+        url = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+        query = parse_qsl(parts.query, keep_blank_values=True)
         basic = b64encode(f"{name}:{password}".encode()).decode() if name or password else ""
+        secrets = {key, password, parts.password or "", basic} | _written_in_all_ways(parts.query, query)
         return cls(
-            url=url.geturl(),
-            shown=url._replace(query="").geturl().rstrip("/"),
+            url=url,
+            shown=url.rstrip("/"),
             key=key or _NO_KEY,
             headers={"Authorization": f"Basic {basic}"} if basic else {},
+            query=dict(query),
             # The longest first: one may be part of another.
-            secrets=tuple(sorted(filter(None, (key, password, parts.password, basic)), key=lambda each: -len(each))),
+            secrets=tuple(sorted(filter(None, secrets), key=lambda each: (-len(each), each))),
         )
+
+    def target_of(self, location: str) -> str:
+        """Return where a redirect leads, without what may be secret in it.
+
+        Parameters
+        ----------
+        location
+            What the server names; it may be relative.
+        """
+        try:
+            parts = urlsplit(urljoin(f"{self.url.rstrip('/')}/", location.strip()))
+        except ValueError:
+            return "somewhere else"
+        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="")
+        return self.without_secrets(bare.geturl())
 
     def without_secrets(self, text: str) -> str:
         """Return the text with what is secret blotted out; some servers repeat the key they were given."""
         for secret in self.secrets:
             text = text.replace(secret, "***")
         return text
+
+
+def _written_in_all_ways(written: str, query: Sequence[tuple[str, str]]) -> set[str]:
+    """Return the long values of a query, as they are, as they were given and as they may come back."""
+    values = {value for _, value in query} | {each.partition("=")[2] for each in written.split("&")}
+    long = {value for value in values if len(value) >= _SHORTEST_SECRET}
+    return (
+        long | {quote(value) for value in long} | {quote(value, safe="") for value in long} | set(map(quote_plus, long))
+    )
 
 
 def _checked_key(api_key: SecretStr | None, base_url: str | None) -> str:
@@ -103,5 +135,6 @@ def _checked_url(url: str) -> SplitResult:
         fine = False
     if not fine or re.search(r"\s", url):
         shown = re.sub(r"//.*@", "//", url) if "//" in url else url.rpartition("@")[2]
+        shown = shown.partition("?")[0]
         raise InputError(f"the base URL is {shown!r}; give one like http://localhost:8000/v1")
     return parts

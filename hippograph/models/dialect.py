@@ -10,7 +10,7 @@ from hippograph.completions import Sampling
 from hippograph.models.server_faults import RefusedError
 from hippograph.models.structured import RUNGS, Rung
 
-__all__ = ["Dialect", "too_long"]
+__all__ = ["Dialect", "Doubts", "too_long"]
 
 _UNKNOWN: Final = re.compile(
     r"unsupported|not support|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|instead|only the default",
@@ -19,6 +19,11 @@ _UNKNOWN: Final = re.compile(
 _TOO_LONG: Final = re.compile(
     r"context.?(?:length|size|window)|maximum context|too (?:long|large)|prompt is too|exceed", re.IGNORECASE
 )
+_FORM: Final = re.compile(
+    r"response.?format|json.?(?:schema|object|mode)|schema|structured.?output|grammar", re.IGNORECASE
+)
+# What is not allowed or not there is so in whatever words it is asked for.
+_NO_MATTER_OF_WORDS: Final = frozenset({403, 404})
 _OPTIONAL: Final = ("temperature", "top_p", "seed", "stream_options")
 
 
@@ -86,7 +91,7 @@ class Dialect:
         Another dialect to try, or None if no other is likely to be understood better.
         """
         message = str(refusal)
-        if too_long(refusal):
+        if too_long(refusal) or refusal.status in _NO_MATTER_OF_WORDS:
             return None
         if _UNKNOWN.search(message):
             named = refusal.parameter or message
@@ -106,3 +111,42 @@ class Dialect:
             limit=other.limit if self.limit == "max_tokens" else self.limit,
             left_out=self.left_out | other.left_out,
         )
+
+
+class Doubts:
+    """Ways to ask for JSON that a server has refused, but perhaps for another reason.
+
+    A way is given up only when the refusal named it, or when it was refused for two different requests, for which it
+    was never understood in between.
+
+    Examples
+    --------
+    >>> doubts, refusal = Doubts(), RefusedError("Bad request", status=400)
+    >>> doubts.confirm("json_schema", refusal, about="first"), doubts.confirm("json_schema", refusal, about="second")
+    (False, True)
+    """
+
+    def __init__(self) -> None:
+        self._refused: dict[tuple[Rung, object], object] = {}
+
+    def confirm(self, rung: Rung, refusal: RefusedError, *, about: object, schema: object = None) -> bool:
+        """Take note that a way was refused and a simpler one was not; whether it is to be given up.
+
+        Parameters
+        ----------
+        rung
+            How JSON was asked for.
+        refusal
+            What the server said.
+        about
+            Tells requests apart.
+        schema
+            What JSON was asked for.
+        """
+        if _FORM.search(f"{refusal.parameter} {refusal}"):
+            return True
+        return self._refused.setdefault((rung, schema), about) != about
+
+    def dispel(self, rung: Rung, *, schema: object = None) -> None:
+        """Take note that a way was understood."""
+        self._refused.pop((rung, schema), None)

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import Future
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
 
 from pydantic import SecretStr
@@ -15,9 +14,10 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, sto
 
 from hippograph.errors import ModelError
 from hippograph.models.address import Address
+from hippograph.models.connection import connect
 from hippograph.models.event_loop import LoopThread
 from hippograph.models.pacing import Limits, Pace, Turn
-from hippograph.models.replies import Pieces, Reply, Tally, decoded, usage_of
+from hippograph.models.replies import Pieces, Reply, Tally, decoded, estimate_read, estimate_written, usage_of
 from hippograph.models.server_faults import RefusedError, TransientError, UnansweredError, fault_of, is_fatal, told_by
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ __all__ = ["Endpoint"]
 _LOG: Final = logging.getLogger("hippograph.models.endpoint")
 _FIRST_WAIT: Final = 0.5
 _LONGEST_RETRY_AFTER: Final = 600.0
-_LONGEST_CONNECT: Final = 20.0
 _FEWEST_IN_A_ROW: Final = 20
 
 _Result = TypeVar("_Result")
@@ -67,10 +66,14 @@ class Endpoint:
         self.limits = limits or Limits()
         self._address = Address.of(base_url, api_key)
         self._sleep = sleep
-        self._pace = Pace(self.limits, sleep=sleep)
         self._loop = LoopThread()
+        # What belongs to the loop that runs; there is another one after a fork.
+        self._home: asyncio.AbstractEventLoop | None = None
+        self._pace = Pace(self.limits, sleep=sleep)
         self._client: AsyncOpenAI | None = None
         self._ever_answered = False
+        self._has_served = False
+        self._warned_of_estimates = False
         self._failed_in_a_row = 0
         # Requests that were waiting when something was found to concern all of them share its error.
         self._breaks = 0
@@ -167,6 +170,7 @@ class Endpoint:
     async def _until_answered(
         self, send: Callable[[Turn], Awaitable[_Result]], *, tokens: int, tally: Tally, attempts: int
     ) -> _Result:
+        self._settle()
         born = self._breaks
         retrying = AsyncRetrying(
             sleep=self._sleep,
@@ -190,6 +194,14 @@ class Endpoint:
             return await retrying(attempt)
         except TransientError as error:
             self._give_up(error, tally, born)
+
+    def _settle(self) -> None:
+        """Have what belongs to the loop made anew if that is another one."""
+        loop = asyncio.get_running_loop()
+        if self._home is not None and self._home is not loop:
+            self._client = None
+            self._pace = Pace(self.limits, sleep=self._sleep)
+        self._home = loop
 
     def count_failed(self, message: str) -> None:
         """Count a request that has come to nothing, and stop all when that has become the rule.
@@ -238,7 +250,27 @@ class Endpoint:
         if check is not None:
             check(answer)
         self._failed_in_a_row = 0
+        self._has_served = True
+        if not read or not written:
+            read, written = self._estimated(body, answer, read, written, tally)
+            turn.used(read + written)
         return Reply(json=answer, input_tokens=read, output_tokens=written, attempts=tally.calls, seconds=ended - began)
+
+    def _estimated(
+        self, body: Mapping[str, object], answer: Mapping[str, Any], read: int, written: int, tally: Tally
+    ) -> tuple[int, int]:
+        """Count the tokens that an answer does not report, so that budgets hold with any server."""
+        more_read = 0 if read else estimate_read(body)
+        more_written = 0 if written else estimate_written(answer)
+        tally.input_tokens += more_read
+        tally.output_tokens += more_written
+        if (more_read or more_written) and not self._warned_of_estimates:
+            self._warned_of_estimates = True
+            _LOG.warning(
+                "%s answers without saying how many tokens were used; they are estimated where it does not say",
+                self._address.shown,
+            )
+        return read + more_read, written + more_written
 
     async def _fetch(self, client: AsyncOpenAI, path: str, body: Mapping[str, object]) -> object:
         sent = client.post(path, cast_to=bytes, body=body)
@@ -270,32 +302,21 @@ class Endpoint:
         return pieces.whole()
 
     def _connected(self) -> AsyncOpenAI:
-        import openai
-
-        self._client = client = openai.AsyncOpenAI(
-            base_url=self._address.url,
-            api_key=self._address.key,
-            default_headers=self._address.headers,
-            max_retries=0,
-            # Half the processor time of each call, where it is installed.
-            http_client=openai.DefaultAioHttpClient() if find_spec("aiohttp") else None,
-            timeout=openai.Timeout(self.limits.timeout, connect=min(self.limits.timeout, _LONGEST_CONNECT)),
-        )
+        self._client = client = connect(self._address, self.limits)
         self._loop.at_close(client.close)
         return client
 
     def _explain(self, error: Exception, path: str, model: str | None) -> NoReturn:
-        """Raise what an error of the client library means. Its own text and cause are left out: they hold the key.
-
-        `model` is None where none is asked; that something is not there then concerns this request alone.
-        """
+        """Raise what an error of the client library means. Its own text and cause are left out: they hold the key."""
         import openai
 
         if isinstance(error, openai.APIStatusError):
             self._ever_answered = True
             told = error.body if error.body is not None else error.response.text
             status = error.status_code
-            if is_fatal(status, error.body) and (status != 404 or model is not None):
+            if 300 <= status < 400:
+                self._break(self._redirected(status, error.response.headers.get("location") or ""))
+            if is_fatal(status, error.body) and not self._is_of_one_request(status, model):
                 self._break(self._remedy(status, told_by(told)[0], path, model or ""))
             fault = fault_of(status, told, error.response.headers)
             if isinstance(fault, TransientError) and fault.wait is not None:
@@ -314,6 +335,21 @@ class Endpoint:
             raise TransientError(f"the answer is an error: {told_by(error.body or error.message)[0]}") from None
         raise error
 
+    def _is_of_one_request(self, status: int, model: str | None) -> bool:
+        """Whether a status that else concerns all requests is about one.
+
+        `model` is None where none is asked, as for files, which may be missing one by one. A model that has answered is
+        there and may be used; what is forbidden then is what was said, as by a filter of what comes in.
+        """
+        return status == 404 if model is None else self._has_served and status in (403, 404)
+
+    def _redirected(self, status: int, location: str) -> str:
+        target = self._address.target_of(location) if location else "somewhere else"
+        return (
+            f"{self._address.shown} sends requests on to {target} (HTTP {status}), where none is sent; give the base "
+            "URL of a server that answers itself"
+        )
+
     def _silence(self) -> TransientError:
         return TransientError(f"no answer within {self.limits.timeout:g} seconds")
 
@@ -326,7 +362,10 @@ class Endpoint:
                 f"{self._address.shown} has no model {model!r}, or no {path} {said}; check the name of the model and "
                 "the base URL, which mostly ends in /v1"
             )
-        return f"{self._address.shown} refuses the key for the model {model!r} {said}; give a valid API key"
+        remedy = "give a valid API key"
+        if status == 403:
+            remedy += " that may use the model, unless it is what was asked that is refused"
+        return f"{self._address.shown} refuses the key for the model {model!r} {said}; {remedy}"
 
     def _wait(self, state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from typing import Any, Final
 
@@ -14,13 +14,13 @@ from pydantic import SecretStr
 from hippograph.completions import Completion, ModelRequest
 from hippograph.errors import InputError
 from hippograph.models.chat_answers import ChatAnswer, ChatPieces
-from hippograph.models.dialect import Dialect, too_long
+from hippograph.models.dialect import Dialect, Doubts, too_long
 from hippograph.models.endpoint import Endpoint
 from hippograph.models.pacing import Limits
 from hippograph.models.prices import Price
 from hippograph.models.replies import Tally
 from hippograph.models.server_faults import RefusedError, UnansweredError
-from hippograph.models.structured import Exchange
+from hippograph.models.structured import Exchange, Rung
 from hippograph.types import Usage
 
 __all__ = ["OpenAIChat"]
@@ -35,7 +35,9 @@ class OpenAIChat:
     """Ask a model over the chat API of OpenAI, which most servers of language models speak.
 
     JSON is asked for by schema; from a server that does not know that, as any JSON object; from one that knows neither,
-    in words. What a server does not understand is found out at the first request and not said again.
+    in words. What a server does not understand is found out at the first requests and not said again.
+
+    The tokens of answers without usage are estimated, so that budgets hold with every server.
 
     The object is usable as soon as it is constructed, connects at the first use, and may be shared by threads.
 
@@ -74,9 +76,10 @@ class OpenAIChat:
     limits: Limits = field(default_factory=Limits)
     price: Price | None = None
     stream: bool = False
-    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    extra_body: Mapping[str, Any] = field(default_factory=dict, hash=False, repr=False)
     _endpoint: Endpoint = field(init=False, repr=False, compare=False)
     _learnt: list[Dialect] = field(default_factory=lambda: [Dialect()], init=False, repr=False, compare=False)
+    _doubts: Doubts = field(default_factory=Doubts, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.model.strip():
@@ -122,6 +125,7 @@ class OpenAIChat:
         tally = Tally()
         dialect = self._learnt[0]
         exchange = Exchange(request, rungs=dialect.rungs)
+        refused: dict[Rung, RefusedError] = {}
         while True:
             rung = exchange.rung if request.schema is not None else None
             body = self._body(exchange, request, dialect)
@@ -135,13 +139,23 @@ class OpenAIChat:
                     self._endpoint.count_failed(str(refusal))
                     return self._failed(str(refusal), tally, reason="length" if too_long(refusal) else "")
                 if other.rung != dialect.rung:
+                    refused[dialect.rung] = refusal
                     exchange.lower()
                 dialect = other
                 continue
-            # Given up for good only now that the server has understood what was said instead.
-            self._learnt[0] = self._learnt[0].joined(dialect)
+            self._learn(request, dialect, refused)
             if exchange.take(*answer[:2], refusal=answer.refusal):
                 return exchange.completion(usage=self._usage(tally), seconds=tally.seconds, attempts=tally.calls)
+
+    def _learn(self, request: ModelRequest, dialect: Dialect, refused: dict[Rung, RefusedError]) -> None:
+        """Give up for good what was refused, now that the server has understood what was said instead."""
+        if request.schema is not None:
+            self._doubts.dispel(dialect.rung, schema=request.schema)
+        kept = dialect.rung
+        for rung in reversed(refused):
+            if not self._doubts.confirm(rung, refused[rung], about=request.messages, schema=request.schema):
+                kept = rung
+        self._learnt[0] = self._learnt[0].joined(replace(dialect, rung=kept))
 
     async def _send(self, body: Mapping[str, Any], max_tokens: int, tally: Tally) -> ChatAnswer:
         tokens = 0

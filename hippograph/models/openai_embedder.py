@@ -30,6 +30,10 @@ _NOTHING: Final = "."
 # Bytes of UTF-8 to a token, for pacing alone.
 _BYTES_PER_TOKEN: Final = 4
 _SHOWN: Final = 60
+_REMEDIES: Final = {
+    403: "leave the passage out, or take a server that does not forbid it",
+    404: "see whether the server still has the model",
+}
 
 _Result = TypeVar("_Result")
 
@@ -206,9 +210,10 @@ class OpenAIEmbedder:
                 return await self._embed_batch(texts)
             if len(texts) == 1:
                 shown = texts[0] if len(texts[0]) <= _SHOWN else texts[0][:_SHOWN] + " …"
+                remedy = _REMEDIES.get(refusal.status, "cut the passages shorter, or take a model that reads more")
                 raise ModelError(
                     f"the embedder {self.model!r} refuses a text of {len(texts[0])} characters ({refusal}): {shown!r}; "
-                    "cut the passages shorter, or take a model that reads more"
+                    f"{remedy}"
                 ) from None
         half = (len(texts) + 1) // 2
         return np.concatenate([await self._embed_batch(texts[:half]), await self._embed_batch(texts[half:])])

@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from pydantic_core import from_json
 
 from hippograph.models.server_faults import TransientError
+from hippograph.text.token_estimate import estimate_tokens
 
-__all__ = ["Pieces", "Reply", "Tally", "decoded", "usage_of"]
+__all__ = ["Pieces", "Reply", "Tally", "decoded", "estimate_read", "estimate_written", "usage_of"]
+
+# No request has more tokens; what says so is mistaken, and would not fit into an index.
+_MOST_TOKENS: Final = 2**31
+# Where choices, messages and parts of messages have their text.
+_SAID: Final = ("message", "content", "reasoning_content", "refusal", "text")
 
 
 class Pieces(Protocol):
@@ -35,7 +41,7 @@ class Tally:
     calls
         Attempts.
     input_tokens, output_tokens
-        By the server's count, of every answer that told it.
+        By the server's count, of every answer that told it; estimated for answers that did not.
     waited
         Seconds in which an attempt was under way.
     began, ended
@@ -71,7 +77,7 @@ class Reply:
     json
         The body.
     input_tokens, output_tokens
-        What it reports as used; 0 if it does not.
+        What it reports as used, or an estimate if it does not.
     attempts
         How often the request was sent until this came.
     seconds
@@ -86,7 +92,7 @@ class Reply:
 
 
 def usage_of(answer: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the tokens read and written, as an answer reports them; 0 for what it does not.
+    """Return the tokens read and written, as an answer reports them; 0 for what it does not, or not as a number can be.
 
     Examples
     --------
@@ -96,8 +102,45 @@ def usage_of(answer: Mapping[str, Any]) -> tuple[int, int]:
     usage = answer.get("usage")
     if not isinstance(usage, Mapping):
         return 0, 0
-    read, written = usage.get("prompt_tokens"), usage.get("completion_tokens")
-    return (read if isinstance(read, int) else 0), (written if isinstance(written, int) else 0)
+    return _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+
+
+def estimate_read(body: Mapping[str, object]) -> int:
+    """Estimate the tokens of a request: of its messages, or of the texts to embed.
+
+    Examples
+    --------
+    >>> estimate_read({"messages": [{"role": "user", "content": "Who sailed the Fram?"}]})
+    5
+    >>> estimate_read({"input": ["Nansen", "Fram"]})
+    2
+    """
+    return _estimate(body.get("messages")) + _estimate(body.get("input"))
+
+
+def estimate_written(answer: Mapping[str, Any]) -> int:
+    """Estimate the tokens that a model has written into an answer; 0 for embeddings.
+
+    Examples
+    --------
+    >>> estimate_written({"choices": [{"message": {"content": "Nansen did."}}]})
+    3
+    """
+    return _estimate(answer.get("choices"))
+
+
+def _estimate(said: object) -> int:
+    if isinstance(said, list):
+        return sum(map(_estimate, said))
+    if isinstance(said, Mapping):
+        return sum(_estimate(said.get(name)) for name in _SAID)
+    return estimate_tokens(said) if isinstance(said, str) else 0
+
+
+def _count(reported: object) -> int:
+    if not isinstance(reported, int | float) or isinstance(reported, bool):
+        return 0
+    return int(reported) if 0 <= reported < _MOST_TOKENS and reported == int(reported) else 0
 
 
 def decoded(received: bytes) -> object:

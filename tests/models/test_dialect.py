@@ -3,7 +3,7 @@
 import pytest
 
 from hippograph.completions import Sampling
-from hippograph.models.dialect import Dialect, too_long
+from hippograph.models.dialect import Dialect, Doubts, too_long
 from hippograph.models.server_faults import RefusedError
 
 OPENAI = "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."
@@ -35,6 +35,8 @@ def test_defaults_are_left_unsaid():
         (refused("Bad request"), Dialect(rung="json_object")),
         (refused(VLLM), None),
         (refused("", status=413), None),
+        (refused("Your input was flagged", status=403), None),
+        (refused("No endpoints found", status=404), None),
     ],
 )
 def test_what_a_refusal_teaches(refusal, expected):
@@ -68,3 +70,33 @@ def test_what_is_too_long():
     assert too_long(refused(VLLM))
     assert too_long(refused("the request exceeds the available context size"))
     assert not too_long(refused("Bad request"))
+
+
+def test_a_way_is_given_up_when_two_requests_were_refused():
+    doubts = Doubts()
+    assert not doubts.confirm("json_schema", refused("Bad request"), about=1)
+    assert not doubts.confirm("json_schema", refused("Bad request"), about=1)
+    assert not doubts.confirm("json_object", refused("Bad request"), about=2)
+    assert not doubts.confirm("json_schema", refused("Bad request"), about=2, schema=str)
+    assert doubts.confirm("json_schema", refused("Bad request"), about=2)
+
+
+def test_what_was_understood_in_between_is_not_given_up():
+    doubts = Doubts()
+    assert not doubts.confirm("json_schema", refused("Bad request"), about=1)
+    doubts.dispel("json_schema")
+    assert not doubts.confirm("json_schema", refused("Bad request"), about=2)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        refused("response_format is not supported"),
+        refused("'json_schema': unknown variant"),
+        refused("Invalid schema"),
+        refused("HTTP 500: Failed to parse grammar", status=500),
+        refused("Bad request", parameter="response_format.type"),
+    ],
+)
+def test_a_way_that_is_named_is_given_up_at_once(refusal):
+    assert Doubts().confirm("json_schema", refusal, about=1)

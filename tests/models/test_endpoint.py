@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import json
 import logging
 import socket
 import threading
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
+import httpx2
+import openai
 import pytest
 from pydantic import SecretStr
 
@@ -92,7 +95,7 @@ def test_what_may_pass_is_tried_again(server, fault):
 )
 def test_it_is_given_up_after_some_attempts(server, fault, message, client, monkeypatch):
     if client == "httpx":
-        monkeypatch.setattr("hippograph.models.endpoint.find_spec", lambda _: None)
+        monkeypatch.setattr("hippograph.models.connection.find_spec", lambda _: None)
     server.change(shares={fault: 1.0})
     tally = Tally()
     limits: dict[str, Any] = {"attempts": 2, "timeout": SILENCE if fault == "hang" else 20.0}
@@ -291,3 +294,95 @@ def test_half_characters_do_not_spoil_an_answer(endpoint, monkeypatch):
 class FakeClient:
     def post(self, *_: object, **__: object) -> None:
         """Send nothing."""
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_what_is_forbidden_once_is_forbidden_for_that_alone(server, status, monkeypatch):
+    with closing(endpoint_of(server)) as endpoint:
+        post(endpoint)
+        if status == 404:
+            server.change(models=("another",))
+        else:
+            monkeypatch.setattr(endpoint, "_answered", answering(endpoint, 403, {"error": "Your input was flagged"}))
+        with pytest.raises(RefusedError, match=f"HTTP {status}: .*(flagged|does not exist)") as told:
+            post(endpoint, text="flagged")
+        assert told.value.status == status
+        monkeypatch.undo()
+        server.change(models=())
+        assert post(endpoint, text="another").attempts == 1
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404])
+def test_what_concerns_all_from_the_beginning_ends_all(server, status, monkeypatch):
+    with closing(endpoint_of(server)) as endpoint:
+        monkeypatch.setattr(endpoint, "_answered", answering(endpoint, status, {"error": "No"}))
+        with pytest.raises(ModelError, match=f"HTTP {status}: No"):
+            post(endpoint)
+
+
+@pytest.mark.parametrize("status", [401, 402])
+def test_a_key_or_an_account_may_end_later_too(server, status, monkeypatch):
+    with closing(endpoint_of(server)) as endpoint:
+        post(endpoint)
+        monkeypatch.setattr(endpoint, "_answered", answering(endpoint, status, {"error": "No"}))
+        with pytest.raises(ModelError, match=f"HTTP {status}: No"):
+            post(endpoint)
+
+
+def test_a_server_that_serves_nothing_any_more_is_given_up(server):
+    with closing(endpoint_of(server, concurrency=1)) as endpoint:
+        post(endpoint)
+        server.change(models=("another",))
+        for _ in range(19):
+            with pytest.raises(RefusedError):
+                post(endpoint)
+            endpoint.count_failed("HTTP 404")
+        with pytest.raises(ModelError, match="20 requests in a row have failed, the last with: HTTP 404"):
+            endpoint.count_failed("HTTP 404")
+
+
+def answering(endpoint: Endpoint, status: int, told: dict[str, Any]) -> Any:
+    """Take the place of a client that gets an answer with this status."""
+
+    async def answered(sent: Any, path: str, model: str | None) -> None:
+        sent.close()
+        response = httpx2.Response(status, json=told, request=httpx2.Request("POST", "http://127.0.0.1/v1"))
+        endpoint._explain(openai.APIStatusError("No", response=response, body=told), path, model)
+
+    return answered
+
+
+@pytest.mark.parametrize(
+    ("usage", "counted"),
+    [
+        ({"prompt_tokens": 7, "completion_tokens": 3}, (7, 3)),
+        ({"prompt_tokens": 7.0, "completion_tokens": 3}, (7, 3)),
+        # By estimate, the question has 5 and the answer 1.
+        ({"prompt_tokens": -28_500, "completion_tokens": 3}, (5, 3)),
+        (None, (5, 1)),
+    ],
+)
+def test_what_is_counted_is_what_can_be(endpoint, monkeypatch, caplog, usage, counted):
+    async def told(*_: object) -> bytes:
+        return json.dumps({"choices": [{"message": {"content": "Oslo"}}], "usage": usage}).encode()
+
+    monkeypatch.setattr(endpoint, "_answered", told)
+    monkeypatch.setattr(endpoint, "_connected", lambda: FakeClient())
+    tally = Tally()
+    for _ in range(2):
+        reply = post(endpoint, tally=tally)
+        assert (reply.input_tokens, reply.output_tokens) == counted
+    assert (tally.input_tokens, tally.output_tokens) == (2 * counted[0], 2 * counted[1])
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == (counted != (7, 3))
+    assert all("are estimated" in warning for warning in warnings)
+
+
+def test_of_what_is_no_answer_nothing_is_estimated(server):
+    server.change(script=("no-choices", "no-usage"))
+    tally = Tally()
+    with closing(endpoint_of(server)) as endpoint:
+        post(endpoint, tally=tally)
+    ledger = server.ledger()
+    assert tally.input_tokens == ledger["usage"]["prompt_tokens"] + ledger["unreported"]["prompt_tokens"]
+    assert ledger["usage"]["responses"] == ledger["unreported"]["responses"] == 1

@@ -51,6 +51,12 @@ def complete(chat: OpenAIChat, request: ModelRequest) -> Completion:
     return chat.submit(request).result(timeout=20)
 
 
+def counted(ledger: dict[str, Any]) -> tuple[int, int]:
+    """Add up the tokens that the server has reported and those that it kept to itself."""
+    told, untold = ledger["usage"], ledger["unreported"]
+    return tuple(told[name] + untold[name] for name in ("prompt_tokens", "completion_tokens"))
+
+
 @both_ways
 def test_the_contract(server, stream):
     with closing(chat_with(server, stream=stream)) as chat:
@@ -100,8 +106,8 @@ def test_what_comes_of_a_fault(server, stream, fault, status, attempts, error):
     assert bool(done.error) == bool(error)
     assert (done.finish_reason == "length") == (fault == "length")
     assert done.attempts == done.usage.calls == ledger["requests"] == attempts
-    assert done.usage.input_tokens == ledger["usage"]["prompt_tokens"]
-    assert done.usage.output_tokens == ledger["usage"]["completion_tokens"]
+    assert (done.usage.input_tokens, done.usage.output_tokens) == counted(ledger)
+    assert done.usage.input_tokens > 0 < done.usage.output_tokens
 
 
 class Stubborn:
@@ -161,8 +167,8 @@ def test_mixed_faults_lose_nothing(server, stream):
     assert statuses.keys() <= {"done", "invalid", "failed"}
     assert total.items == 120
     assert total.calls == ledger["requests"]
-    assert total.input_tokens == ledger["usage"]["prompt_tokens"]
-    assert total.output_tokens == ledger["usage"]["completion_tokens"]
+    assert (total.input_tokens, total.output_tokens) == counted(ledger)
+    assert ledger["unreported"]["responses"] > 0
     assert ledger["most_at_work"] <= 16
 
 
@@ -185,6 +191,58 @@ def test_a_refusal_of_one_request_teaches_nothing(server):
         assert "maximum context length" in failed.error
         server.change(refuse_json_schema=False, refuse_json_object=False, context=0)
         assert complete(chat, asked()).attempts == 1
+
+
+class Moody(Stubborn):
+    """Refuses some requests, without saying why, and is fine with the next."""
+
+    def __init__(self, *moods: bool) -> None:
+        super().__init__()
+        self.moods = list(moods)
+
+    async def post(self, path: str, body: dict[str, Any], *, tally: Any, check: Any, **_: Any) -> Any:
+        if "json_schema" in str(body.get("response_format")) and self.moods.pop(0):
+            self.bodies.append(body)
+            raise RefusedError("HTTP 400: Bad request", status=400)
+        reply = await super().post(path, body, tally=tally, check=check)
+        reply.json["choices"][0]["message"]["content"] = FOUND.model_dump_json()
+        return reply
+
+
+@pytest.mark.parametrize(
+    ("moods", "forms"),
+    [
+        # Refused once: the schema is asked for again.
+        ((True, False, False), ["json_schema", "json_object", "json_schema", "json_schema"]),
+        # Refused for two requests: given up.
+        ((True, True), ["json_schema", "json_object", "json_schema", "json_object", "json_object"]),
+        # Refused twice, but understood in between.
+        ((True, False, True), ["json_schema", "json_object", "json_schema", "json_schema", "json_object"]),
+    ],
+)
+def test_a_refusal_without_a_reason_does_not_lower_the_form_for_ever(server, monkeypatch, moods, forms):
+    endpoint = Moody(*moods)
+    with closing(chat_with(server)) as chat:
+        monkeypatch.setitem(chat.__dict__, "_endpoint", endpoint)
+        for number in range(3):
+            assert asyncio.run(chat._answer(asked(f"Nansen {number}"))).value == FOUND
+        monkeypatch.undo()
+    assert [body["response_format"]["type"] for body in endpoint.bodies] == forms
+
+
+def test_what_is_forbidden_is_asked_once(server, monkeypatch):
+    class Forbidding(Stubborn):
+        async def post(self, path: str, body: dict[str, Any], **_: Any) -> Any:
+            self.bodies.append(body)
+            raise RefusedError("HTTP 403: Your input was flagged", status=403)
+
+    endpoint = Forbidding()
+    with closing(chat_with(server)) as chat:
+        monkeypatch.setitem(chat.__dict__, "_endpoint", endpoint)
+        done = asyncio.run(chat._answer(asked()))
+        monkeypatch.undo()
+    assert (done.status, done.error, done.finish_reason) == ("failed", "HTTP 403: Your input was flagged", "")
+    assert len(endpoint.bodies) == 1
 
 
 def test_parameters_that_a_server_does_not_take_are_left_out(server, monkeypatch):
@@ -295,6 +353,7 @@ def test_the_names_of_models():
     assert (chat.fingerprint, chat.concurrency) == ("m", 3)
     more = OpenAIChat(model="m", base_url="http://localhost:1/v1", extra_body={"a": 1, "b": 2})
     same = OpenAIChat(model="m", base_url="http://localhost:2/v1", extra_body={"b": 2, "a": 1})
+    assert "extra_body" not in repr(more)
     assert more.fingerprint == same.fingerprint != chat.fingerprint
     with pytest.raises(InputError, match="the model is ' '"):
         OpenAIChat(model=" ", base_url="http://localhost:1/v1")

@@ -213,3 +213,17 @@ def test_closing(server):
     embedder.close()
     with pytest.raises(InputError, match="closed"):
         embedder.embed(["a"], role="passage")
+
+
+def test_tokens_that_a_server_does_not_tell_are_estimated(server):
+    server.change(shares={"no-usage": 1.0})
+    with closing(embedder_of(server)) as embedder:
+        embedder.embed(TEXTS, role="passage")
+        assert embedder.spent().input_tokens == server.ledger()["unreported"]["prompt_tokens"] >= len(TEXTS)
+
+
+@pytest.mark.parametrize(("status", "remedy"), [(403, "leave the passage out"), (404, "still has the model")])
+def test_a_text_that_is_forbidden(server, monkeypatch, status, remedy):
+    refusal = RefusedError(f"HTTP {status}: No", status=status)
+    with pytest.raises(ModelError, match=rf"refuses a text of 22 characters \(HTTP {status}: No\).*{remedy}"):
+        embed_with(server, monkeypatch, refusal, texts=["Passage 0 of the Fram."])

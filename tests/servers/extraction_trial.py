@@ -270,8 +270,9 @@ def _cost(entries: Iterable[dict[str, Any]]) -> Counter[str]:
         counted["calls"] += 1
         if entry["sent"]:
             counted["answers"] += 1
-            counted["prompt_tokens"] += entry["prompt_tokens"]
-            counted["completion_tokens"] += entry["completion_tokens"]
+            # Of an answer without usage, the client has to count as much as it estimates.
+            counted["prompt_tokens"] += entry["prompt_tokens"] + entry["prompt_estimate"]
+            counted["completion_tokens"] += entry["completion_tokens"] + entry["completion_estimate"]
     return counted
 
 

@@ -33,6 +33,8 @@ class Entry:
         Whether all of the response was handed to the client's connection.
     prompt_tokens, completion_tokens
         The usage that the response reports.
+    prompt_estimate, completion_estimate
+        For an answer that reports none: what who counts it has to estimate.
     mark
         The number of times that somebody had marked the ledger.
     at
@@ -51,6 +53,8 @@ class Entry:
     sent: bool = False
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    prompt_estimate: int = 0
+    completion_estimate: int = 0
 
     @property
     def good(self) -> bool:
@@ -99,8 +103,9 @@ class Ledger:
         -------
         `requests`, `sent` and `good` (answered, to be used) as numbers; `at_work` and `most_at_work`, now and at most;
         `connections`; `by_kind`, `by_status` and `by_fault`; `usage` of what was completely sent: `responses` that told
-        any, `prompt_tokens` and `completion_tokens`.
+        any, `prompt_tokens` and `completion_tokens`; `unreported`: `responses` without it, and the tokens to estimate.
         """
+        untold = [each for each in self._entries if each.sent and each.prompt_estimate]
         paid = [each for each in self._entries if each.sent and each.prompt_tokens]
         return {
             "requests": len(self._entries),
@@ -114,6 +119,11 @@ class Ledger:
             "by_status": Counter(str(each.status) for each in self._entries),
             "by_fault": Counter(each.fault for each in self._entries),
             "usage": {"responses": len(paid), **_tokens(paid)},
+            "unreported": {
+                "responses": len(untold),
+                "prompt_tokens": sum(each.prompt_estimate for each in untold),
+                "completion_tokens": sum(each.completion_estimate for each in untold),
+            },
         }
 
     def grouped(self, by: str) -> dict[str, dict[str, Any]]:

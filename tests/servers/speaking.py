@@ -11,6 +11,7 @@ from hashlib import shake_128
 from time import monotonic
 from typing import Any
 
+from hippograph.text.token_estimate import estimate_tokens
 from tests.servers.answers import digest, passage_of, schema_in, tokens, write
 from tests.servers.ledger import Entry, Ledger
 from tests.servers.plan import Plan
@@ -90,7 +91,7 @@ class Speaker:
         }
         if entry.fault == "no-choices":
             value["choices"] = []
-        self._bill(entry, value, read, tokens(content))
+        self._bill(entry, value, [text for _, text in messages], [content])
         return Outcome(entry=entry, status=200, value=value)
 
     def embeddings(self, body: Mapping[str, Any], *, kind: str = "embeddings") -> Outcome:
@@ -98,7 +99,6 @@ class Speaker:
         given = body.get("input", "")
         texts: list[str] = [given] if isinstance(given, str) else [str(each) for each in given]
         entry = self.ledger.open(kind, digest(json.dumps(texts)), self.topic(texts))
-        read = sum(map(tokens, texts))
         if refusal := self._refusal(entry, str(body.get("model", "")), max(map(tokens, texts), default=0), "text"):
             return refusal
         if failure := self.failure(entry):
@@ -117,7 +117,7 @@ class Speaker:
         value: dict[str, Any] = {"object": "list", "model": body.get("model"), "data": data}
         if entry.fault == "prose":
             value = {"result": "I am sorry, but I cannot help with that."}
-        self._bill(entry, value, read, 0)
+        self._bill(entry, value, texts, [])
         return Outcome(entry=entry, status=200, value=value)
 
     def topic(self, said: Sequence[str]) -> str:
@@ -165,10 +165,13 @@ class Speaker:
             return _failed(entry, 502 if entry.fault == "html" else 200, {})
         return None
 
-    def _bill(self, entry: Entry, value: dict[str, Any], read: int, written: int) -> None:
+    def _bill(self, entry: Entry, value: dict[str, Any], said: Sequence[str], answered: Sequence[str]) -> None:
         entry.status = 200
         if entry.fault == "no-usage":
+            entry.prompt_estimate = sum(map(estimate_tokens, said))
+            entry.completion_estimate = sum(map(estimate_tokens, answered))
             return
+        read, written = sum(map(tokens, said)), sum(map(tokens, answered))
         entry.prompt_tokens, entry.completion_tokens = read, written
         value["usage"] = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
 
