@@ -311,13 +311,14 @@ class ResponseStore:
     def _is_ready(self, connection: sqlite3.Connection) -> bool:
         """Tell whether a database has its table, and refuse one that is not a store of answers."""
         with translated(self.path, _KIND):
-            [(tables,)] = connection.execute("SELECT count(*) FROM sqlite_master")
+            [(tables, own)] = connection.execute("SELECT count(*), sum(name = 'responses') FROM sqlite_master")
             [(application,)] = connection.execute("PRAGMA application_id")
             [(version,)] = connection.execute("PRAGMA user_version")
         if not tables:
             return False
-        if application != _APPLICATION_ID:
-            message = f"{self.path} is no store of answers, or its header was altered; delete it or give another path"
+        # An altered header alone is no harm: every row has a checksum.
+        if application != _APPLICATION_ID and not own:
+            message = f"{self.path} is no store of answers; delete it or give another path"
             raise IndexMismatchError(message)
         if not 1 <= version <= _FORMAT_VERSION:
             message = (

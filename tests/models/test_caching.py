@@ -283,7 +283,7 @@ def test_what_nobody_has_booked_is_counted_once_more(tmp_path):
         found = [model.submit(ask()).result(timeout=10).usage for _ in range(2)]
         if settled:
             model.settle()
-        model.responses.close()
+        model.close()
         return found
 
     paid, free = [ANSWER.usage, FREE], [FREE, FREE]

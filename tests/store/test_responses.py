@@ -242,6 +242,16 @@ def test_other_files_are_refused(path):
         assert catalog.documents.counts() == (0, 0)
 
 
+def test_an_altered_mark_does_no_harm(filled):
+    with closing(sqlite3.connect(filled)) as connection:
+        connection.execute("PRAGMA application_id = 7")
+    store = ResponseStore(filled)
+    assert (store.load("key 7") or "").startswith("answer 7")
+    store.save("new", "Bergen")
+    assert store.load("new") == "Bergen"
+    store.close()
+
+
 def test_another_format_is_refused(filled):
     with closing(sqlite3.connect(filled)) as connection:
         connection.execute("PRAGMA user_version = 3")
