@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from hippograph.completions import Sampling
-from hippograph.composition import Composition, extractor_named, remembering
-from hippograph.errors import InputError, MissingExtraError, ModelError
+from hippograph.composition import Composition, extractor_named, remembering, settling
+from hippograph.errors import InputError, MissingExtraError, ModelError, NoIndexError
 from hippograph.index.budget import Budget, Stop
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
@@ -24,7 +25,7 @@ from hippograph.index.standing import standing
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import Embedder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.snapshot import open_snapshot, suspecting_damage
+from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 from hippograph.types import Answer, ExtractionStatus, Ranking
 
@@ -97,6 +98,8 @@ class HippoGraph:
         progress: Progress | None = None,
         wait: float = 0.0,
         reembed: bool = False,
+        read: bool = True,
+        reread: bool = False,
         retry: Collection[ExtractionStatus] = RETRY,
         budget: Budget | None = None,
         stop: Stop | None = None,
@@ -105,7 +108,8 @@ class HippoGraph:
         """Bring the index up to date with sources; only what is missing is done.
 
         If the index has been read by another extractor, this one reads what it has not read yet, and is preferred from
-        now on; passages that it has not read, or not usably, rest on what was read before.
+        now on; passages that it has not read, or not usably, rest on what was read before. What a language model has
+        read is not read again by another one, nor by the same one with other prompts or settings: it was paid for.
 
         Parameters
         ----------
@@ -118,14 +122,20 @@ class HippoGraph:
         reembed
             Whether the index may have been built with another embedder, whose vectors are then replaced by those of
             this one. Extractions are kept.
+        read
+            Whether passages are read at all.
+        reread
+            Whether a language model reads also what other language models have read.
         retry
             Passages whose extraction ended so are read again: by default those where the model did not answer.
         budget
-            What the run may spend. Then what is under way is finished, and what was read by then is published.
+            What the run may spend. Then what is under way is finished, and what was read by then is published; where
+            embedding has a price, too, that is set aside, and may exceed the budget by a tenth.
         stop
             Says that the run is to end: what is under way is finished and kept, and nothing is published.
         switch
             Whether another extractor may have been the preferred one; by default, if one was named for this object.
+            Between language models it always may.
 
         Raises
         ------
@@ -144,13 +154,15 @@ class HippoGraph:
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        with self.parts.place.session(create=not reembed, wait=wait) as session:
+        with self._books(), self.parts.place.session(create=not reembed, wait=wait) as session:
             return self.indexer.index(
                 sources,
                 session=session,
                 progress=progress,
                 reembed=reembed,
                 switch=self._chosen if switch is None else switch,
+                read=read,
+                reread=reread,
                 retry=retry,
                 budget=budget,
                 stop=stop,
@@ -162,6 +174,7 @@ class HippoGraph:
         *,
         progress: Progress | None = None,
         wait: float = 0.0,
+        reread: bool = False,
         retry: Collection[ExtractionStatus] = RETRY,
         budget: Budget | None = None,
         stop: Stop | None = None,
@@ -179,7 +192,7 @@ class HippoGraph:
             Is told how far each stage is.
         wait
             How long to wait for another process or thread that is changing the index, in seconds.
-        retry, budget, stop, switch
+        reread, retry, budget, stop, switch
             As for `index`.
 
         Raises
@@ -190,7 +203,7 @@ class HippoGraph:
             As for `index`.
         """
         load(sources)
-        with self.parts.place.session(wait=wait) as session:
+        with self._books(), self.parts.place.session(wait=wait) as session:
             chosen = sources or known_sources(session)
             return self.indexer.index(
                 chosen,
@@ -198,6 +211,7 @@ class HippoGraph:
                 progress=progress,
                 exactly=True,
                 switch=self._chosen if switch is None else switch,
+                reread=reread,
                 retry=retry,
                 budget=budget,
                 stop=stop,
@@ -335,11 +349,12 @@ class HippoGraph:
             if filter is not None and finds is retriever:
                 raise InputError(_OWN_SNAPSHOT)
             made = self.parts.reader(reader, retriever=finds, k=k, sampling=sampling)
-            with suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
+            with self._books(), suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
                 return made.read(question)
         if filter is not None:
             raise InputError(_OWN_SNAPSHOT)
-        return reader.read(question)
+        with self._books():
+            return reader.read(question)
 
     def status(self) -> dict[str, Any]:
         """Say what the index holds, as JSON values; `docs/usage.md` explains each.
@@ -347,9 +362,16 @@ class HippoGraph:
         Raises
         ------
         NoIndexError
-            If nothing was indexed here.
+            If nothing was indexed here; if a first run was interrupted, its catalog is told of.
         """
-        return standing(self.parts.place.catalog(), open_snapshot(self.directory), directory=self.directory)
+        catalog = self.parts.place.catalog()
+        try:
+            published = open_snapshot(self.directory)
+        except NoIndexError:
+            if (self.directory / SNAPSHOTS).exists():
+                raise
+            published = Snapshot.empty()
+        return standing(catalog, published, directory=self.directory)
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""
@@ -361,6 +383,9 @@ class HippoGraph:
         if isinstance(extractor, LLMExtractor):
             return replace(extractor, model=remembering(extractor.model, self.directory))
         return extractor
+
+    def _books(self) -> AbstractContextManager[None]:
+        return settling(self.parts.language_model, self.indexer.extractor)
 
     def __enter__(self) -> HippoGraph:
         return self

@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, complain, output, print_json
+from hippograph.cli.indexing import RereadOption
 from hippograph.cli.models import extractor_of, price_of, unpriced
 from hippograph.cli.settings import (
     BackendOption,
@@ -46,6 +47,7 @@ def estimate(
     llm_base_url: BaseUrlOption = None,
     llm_model: ModelOption = None,
     llm_backend: BackendOption = None,
+    reread: RereadOption = False,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -64,7 +66,7 @@ def estimate(
     catalog, embedder = _opened(settings)
     if not sources and catalog is None:
         raise InputError("there is nothing to estimate; name files or folders, or an index with --index")
-    found = count(sources or (), reading=_reading(settings), catalog=catalog, embedder=embedder)
+    found = count(sources or (), reading=replace(_reading(settings), reread=reread), catalog=catalog, embedder=embedder)
     bills = _bills(found, settings)
     if as_json:
         print_json(_as_json(found, bills))

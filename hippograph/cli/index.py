@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.indexing import RetryInvalidOption, build
+from hippograph.cli.indexing import RereadOption, RetryInvalidOption, build
 from hippograph.cli.models import WaitOption, retried
 from hippograph.cli.settings import (
     BackendOption,
@@ -48,6 +48,7 @@ def index(
     max_cost: MaxCostOption = None,
     max_minutes: MaxMinutesOption = None,
     retry_invalid: RetryInvalidOption = False,
+    reread: RereadOption = False,
     config: ConfigOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -67,5 +68,7 @@ def index(
     )
     if not sources and not (place_of(settings) / CATALOG).exists():
         raise InputError(f"there is no index in {place_of(settings)} yet; name the files and folders to make it of")
-    work = partial(HippoGraph.index, sources=sources or (), wait=wait, retry=retried(invalid=retry_invalid))
+    work = partial(
+        HippoGraph.index, sources=sources or (), wait=wait, reread=reread, retry=retried(invalid=retry_invalid)
+    )
     build(settings, work, as_json=as_json)

@@ -16,6 +16,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from hippograph.cli.batch_news import batch_news
 from hippograph.cli.console import errors, output, print_json
 from hippograph.cli.interruption import Interruption
 from hippograph.cli.models import budget_of, embedder_of, extractor_of
@@ -26,10 +27,13 @@ from hippograph.index.budget import Budget
 from hippograph.index.report import IndexReport
 from hippograph.index.standing import usage_values
 
-__all__ = ["Bars", "RetryInvalidOption", "build", "finish"]
+__all__ = ["Bars", "RereadOption", "RetryInvalidOption", "build", "finish"]
 
 RetryInvalidOption = Annotated[
     bool, typer.Option("--retry-invalid", help="Read again what a language model gave no usable answer on.")
+]
+RereadOption = Annotated[
+    bool, typer.Option("--reread", help="Read again what another language model, prompt or setting has read.")
 ]
 
 _SHOWN = 20
@@ -47,7 +51,7 @@ class Work(Protocol):
         ...
 
 
-def build(settings: Settings, work: Work, *, as_json: bool) -> None:
+def build(settings: Settings, work: Work, *, as_json: bool, reads: bool = True) -> None:
     """Work on an index with the models and within the limits of the settings, and tell what came of it.
 
     Parameters
@@ -58,17 +62,21 @@ def build(settings: Settings, work: Work, *, as_json: bool) -> None:
         What is done.
     as_json
         Whether to print JSON.
+    reads
+        Whether the work takes an extractor.
 
     Raises
     ------
     Exit
-        With 1 if something could not be indexed, with 130 if the run was interrupted.
+        With 1 if something could not be indexed, or waits for a model that was not named, with 130 if the run was
+        interrupted.
     """
-    place = place_of(settings)
+    place, extractor = place_of(settings), extractor_of(settings) if reads else None
     with (
-        HippoGraph(place, extractor=extractor_of(settings), embedder=embedder_of(settings)) as hippograph,
+        HippoGraph(place, extractor=extractor, embedder=embedder_of(settings)) as hippograph,
         Bars() as bars,
-        Interruption() as stop,
+        batch_news(),
+        Interruption(resumable=getattr(getattr(extractor, "model", None), "resumable", False)) as stop,
     ):
         report = work(
             hippograph,
@@ -82,14 +90,14 @@ def build(settings: Settings, work: Work, *, as_json: bool) -> None:
 
 
 def finish(report: IndexReport, *, as_json: bool) -> None:
-    """Print what a run did, and exit with 1 if something could not be indexed."""
+    """Print what a run did, and exit with 1 if something could not be indexed, or waits for a model."""
     if as_json:
         print_json(_as_json(report))
     else:
         _show(report)
     if report.stopped == "interrupted":
         raise typer.Exit(_INTERRUPTED)
-    if any(not item.harmless for item in report.skipped) or report.failures:
+    if any(not item.harmless for item in report.skipped) or report.failures or report.awaits:
         raise typer.Exit(1)
 
 
@@ -139,6 +147,9 @@ def _as_json(report: IndexReport) -> dict[str, object]:
         "published": report.published,
         "stopped": report.stopped,
         "pending": report.pending,
+        "kept": report.kept,
+        "kept_by": list(report.kept_by),
+        "awaits": report.awaits,
         "usage": usage_values(report.usage),
         "seconds": {
             "models": {stage: round(seconds, 3) for stage, seconds in report.model_seconds.items()},
@@ -161,6 +172,12 @@ def _show(report: IndexReport) -> None:
             console.print(f"  {item.where}: {item.reason}", markup=False, soft_wrap=True)
         if len(items) > _SHOWN:
             console.print(f"  and {len(items) - _SHOWN:,} more; --json lists them all")
+    if report.kept:
+        told_of = f"{report.kept:,} passages keep what {', '.join(report.kept_by)} has read; --reread reads them again"
+        console.print(told_of, markup=False, soft_wrap=True)
+    if report.awaits:
+        waits = f"{report.pending:,} passages wait for {report.awaits}; name the model, or --extractor, to read them"
+        console.print(waits, markup=False, soft_wrap=True)
     spent = report.usage
     if spent.tokens or spent.reused:
         cost = f", {spent.cost:,.4f} dollars" if spent.cost else ""

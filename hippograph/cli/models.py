@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,7 @@ from hippograph.models.pacing import Limits
 from hippograph.models.prices import Price, PriceTable
 from hippograph.protocols import Embedder, Extractor, LanguageModel
 from hippograph.store.index_directory import IndexDirectory
+from hippograph.store.responses import BATCHES
 from hippograph.store.snapshot import open_snapshot
 from hippograph.types import ExtractionStatus
 
@@ -42,8 +43,6 @@ FilterOption = Annotated[
     typer.Option("--filter", help=f"Documents to search, by their metadata: {FILTER_EXAMPLE}"),
 ]
 WaitOption = Annotated[float, typer.Option(min=0, help="Seconds to wait while another process changes the index.")]
-
-_BATCHES: Final = "batches.sqlite"
 
 
 def price_of(settings: Settings, model: str | None) -> Price | None:
@@ -69,8 +68,15 @@ def sampling_of(settings: Settings) -> Sampling:
     return Sampling(max_tokens=llm.max_tokens, temperature=llm.temperature, top_p=llm.top_p, seed=llm.seed)
 
 
-def language_model_of(settings: Settings) -> LanguageModel | None:
+def language_model_of(settings: Settings, *, answering: bool = False) -> LanguageModel | None:
     """Make the language model, or None if none is named; nothing is connected or loaded yet.
+
+    Parameters
+    ----------
+    settings
+        Which model, and where.
+    answering
+        Whether somebody waits for the answers: then none is left to a batch.
 
     Raises
     ------
@@ -92,12 +98,12 @@ def language_model_of(settings: Settings) -> LanguageModel | None:
             model=llm.model, engine=llm.engine, chat=llm.chat, sampling=llm.extra_body, price=price, **given
         )
     _require_key(llm, key="llm")
-    if llm.backend == "openai-batch":
+    if llm.backend == "openai-batch" and not answering:
         from hippograph.models.openai_batch import OpenAIBatch
 
         return OpenAIBatch(
             model=llm.model,
-            ledger=place_of(settings) / _BATCHES,
+            ledger=place_of(settings) / BATCHES,
             base_url=llm.base_url,
             api_key=llm.api_key,
             limits=_limits(llm),
@@ -123,7 +129,8 @@ def embedder_of(settings: Settings) -> Embedder:
     Raises
     ------
     InputError
-        If the settings name two, or a server without saying which model, or OpenAI without a key.
+        If the settings name two, or a server without saying which model, or OpenAI without a key, or a budget in
+        dollars is set for a model without a price.
     """
     chosen = settings.embedding
     if chosen.backend == "onnx":
@@ -159,6 +166,9 @@ def _hosted_embedder(settings: Settings) -> Embedder:
     chosen = settings.embedding
     if chosen.model is None:
         raise InputError("embedding.backend is openai, and no model is named; set embedding.model")
+    price = price_of(settings, chosen.model)
+    if settings.budget.max_cost is not None and price is None:
+        raise InputError(f"max_cost is set, and {unpriced(settings, chosen.model)}, or set max_tokens instead")
     _require_key(chosen, key="embedding")
     given = {} if chosen.batch_size is None else {"batch_size": chosen.batch_size}
     return OpenAIEmbedder(
@@ -169,7 +179,7 @@ def _hosted_embedder(settings: Settings) -> Embedder:
         dimensions=chosen.dimension,
         query_prefix=chosen.query_prefix or "",
         passage_prefix=chosen.passage_prefix or "",
-        price=price_of(settings, chosen.model),
+        price=price,
         **given,
     )
 

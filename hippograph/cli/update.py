@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.indexing import RetryInvalidOption, build
+from hippograph.cli.indexing import RereadOption, RetryInvalidOption, build
 from hippograph.cli.models import WaitOption, retried
 from hippograph.cli.settings import (
     BackendOption,
@@ -43,6 +43,7 @@ def update(
     max_cost: MaxCostOption = None,
     max_minutes: MaxMinutesOption = None,
     retry_invalid: RetryInvalidOption = False,
+    reread: RereadOption = False,
     config: ConfigOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -60,5 +61,7 @@ def update(
         max_cost=max_cost,
         max_minutes=max_minutes,
     )
-    work = partial(HippoGraph.update, sources=sources or (), wait=wait, retry=retried(invalid=retry_invalid))
+    work = partial(
+        HippoGraph.update, sources=sources or (), wait=wait, reread=reread, retry=retried(invalid=retry_invalid)
+    )
     build(settings, work, as_json=as_json)

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Final
 
 from hippograph.index.budget import Allowance
+from hippograph.index.expectation import Expectation
 from hippograph.index.report import Tally
 from hippograph.protocols import Embedder, Metered
 from hippograph.store.catalog import Catalog
@@ -32,6 +33,7 @@ def embed_texts(
     texts: Sequence[str],
     *,
     role: TextRole,
+    expectation: Expectation,
     allowance: Allowance,
     tally: Tally,
 ) -> FloatArray:
@@ -40,13 +42,15 @@ def embed_texts(
     Parameters
     ----------
     embedder
-        Embeds. If it is metered, what it spends counts.
+        Embeds. If it is metered, what it spends counts, and no more texts are embedded at a time than may be afforded.
     catalog
         Keeps the vectors.
     texts
         What is to be embedded.
     role
         What the texts are.
+    expectation
+        Says what texts are expected to cost.
     allowance
         Says how long work may go on.
     tally
@@ -61,9 +65,14 @@ def embed_texts(
     missing = catalog.vectors.missing(name, role, texts)
     if missing:
         tally.tell(stage, 0, len(missing))
-    for start in range(0, len(missing), _TEXTS_PER_COMMIT):
-        allowance.go_on(paid=paid)
-        block = missing[start : start + _TEXTS_PER_COMMIT]
+    done = 0
+    while done < len(missing):
+        block = missing[done : done + _TEXTS_PER_COMMIT]
+        costs = [expectation.text(text) for text in block] if paid and allowance.foresees else []
+        if costs:
+            block = block[: allowance.afford(costs)]
+        else:
+            allowance.go_on()
         started = perf_counter()
         try:
             with tally.model(stage):
@@ -75,7 +84,8 @@ def embed_texts(
             catalog.usage.add(stage, name, spent)
             tally.spend(spent)
             if paid:
-                allowance.spend(spent)
+                allowance.spend(spent, expected=sum(costs[: len(block)], start=Usage()))
         catalog.vectors.save(name, role, block, vectors)
-        tally.tell(stage, start + len(block), len(missing))
+        done += len(block)
+        tally.tell(stage, done, len(missing))
     return catalog.vectors.load(name, role, texts)

@@ -19,7 +19,7 @@ from hippograph.text.chunking import SentenceChunker
 from hippograph.text.token_estimate import estimate_tokens
 from hippograph.types import Passage, SkippedItem, Usage
 
-__all__ = ["Estimate", "Reading", "estimate", "minutes_within"]
+__all__ = ["EMBEDDED_PER_TOKEN", "Estimate", "Reading", "estimate", "minutes_within"]
 
 # Fitted to what GPT-3.5-turbo read out of the 1,890 passages of MuSiQue's first 100 training questions (108 tokens on
 # average, seldom above 300), as the JSON that the prompts ask for and in tokens of o200k_base: names 29 + 0.21 for each
@@ -27,8 +27,8 @@ __all__ = ["Estimate", "Reading", "estimate", "minutes_within"]
 # for a single one this is off by 25% on average.
 _NAMES: Final = (29.0, 0.21)
 _FACTS: Final = (71.0, 0.72)
-# In the same extractions: tokens of all distinct names and facts, which are embedded too, per token of the passages.
-_EMBEDDED: Final = 1.2
+EMBEDDED_PER_TOKEN: Final = 1.2
+"""In the same extractions: tokens of all distinct names and facts, which are embedded too, per token of passages."""
 # Chat formats put some tokens around each message.
 _PER_MESSAGE: Final = 4
 _EMPTY: Final = '{"title": "", "text": ""}'
@@ -52,11 +52,14 @@ class Reading:
         Most tokens of a piece; longer passages are read in several.
     extractor
         The extractor's fingerprint, whose work the index may hold already; empty if it is not known.
+    reread
+        Whether what other language models have read is read again.
     """
 
     prompts: Sequence[Prompt] = ()
     window: int = 1500
     extractor: str = ""
+    reread: bool = False
 
     def of(self, tokens: int) -> Usage:
         """Expect what it takes to read one passage of so many tokens.
@@ -205,7 +208,9 @@ class _Count:
         self._seen.update(new)
         known: set[bytes] = set()
         if self.catalog is not None:
-            known = self.catalog.extractions.known([self.reading.extractor], new) - self._waiting
+            extractions = self.catalog.extractions
+            known = extractions.known([self.reading.extractor], new) - self._waiting
+            known |= extractions.known(self._kept, new, usably=True)
         texts = [passage.headed_text for passage in new.values()]
         missing = set(texts if self.catalog is None else self.catalog.vectors.missing(self.embedder, "passage", texts))
         for content, passage in new.items():
@@ -229,7 +234,7 @@ class _Count:
     def estimate(self) -> Estimate:
         """Put it all together."""
         extraction, measured = self._as_measured()
-        texts = Usage(items=self.embedded, input_tokens=self.to_embed + round(_EMBEDDED * self.derived))
+        texts = Usage(items=self.embedded, input_tokens=self.to_embed + round(EMBEDDED_PER_TOKEN * self.derived))
         return Estimate(
             documents=len(self.documents),
             passages=self.passages,
@@ -243,7 +248,17 @@ class _Count:
     @property
     def _held(self) -> Sequence[Passage]:
         """Passages of the index that the extractor has still to read, texts in memory a few at a time."""
-        return () if self.catalog is None else self.catalog.extractions.pending(self.reading.extractor, repeated=True)
+        if self.catalog is None:
+            return ()
+        return self.catalog.extractions.pending(self.reading.extractor, kept=self._kept, repeated=True)
+
+    @cached_property
+    def _kept(self) -> Sequence[str]:
+        """The language models whose work is not done again."""
+        if self.catalog is None or self.reading.reread or not self.reading.prompts:
+            return ()
+        # Whichever model it will be, if none is named yet, it is one.
+        return self.catalog.extractors.other_language_models(self.reading.extractor or "llm:")
 
     @cached_property
     def _waiting(self) -> set[bytes]:

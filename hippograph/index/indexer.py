@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from hippograph.errors import IndexMismatchError
+from hippograph.index.absent_extractor import AbsentExtractor
 from hippograph.index.assemble import EdgeWeights
 from hippograph.index.budget import Allowance, Budget, RunEndedError, Stop
+from hippograph.index.changes import compare
 from hippograph.index.cut_documents import Source
 from hippograph.index.draft import Addition, draft
 from hippograph.index.embedding import STAGES, embed_texts
+from hippograph.index.expectation import Expectation
 from hippograph.index.intake import take_in
 from hippograph.index.reading import RETRY, read_passages
 from hippograph.index.removal import RemovalReport, choose_documents, emptied_sources
@@ -29,12 +32,13 @@ from hippograph.protocols import Embedder, Extractor
 from hippograph.store.arrays import StringTable
 from hippograph.store.catalog import Catalog
 from hippograph.store.evidence import STAMP_BYTES
+from hippograph.store.extractors import is_language_model
 from hippograph.store.index_directory import Session
 from hippograph.store.snapshot import Manifest, Snapshot, open_snapshot, publish
 from hippograph.text.chunking import SentenceChunker
 from hippograph.text.metadata_filter import MetadataFilter
 from hippograph.text.normalization import NORMALIZER_VERSION
-from hippograph.types import ExtractionStatus, FloatArray, IntArray, TextRole
+from hippograph.types import ExtractionStatus, FloatArray, TextRole
 
 __all__ = ["Indexer"]
 
@@ -77,6 +81,8 @@ class Indexer:
         exactly: bool = False,
         reembed: bool = False,
         switch: bool = True,
+        read: bool = True,
+        reread: bool = False,
         retry: Collection[ExtractionStatus] = RETRY,
         budget: Budget | None = None,
         stop: Stop | None = None,
@@ -84,7 +90,9 @@ class Indexer:
         """Bring an index up to date with sources, and publish it if anything changed.
 
         The extractor reads what it has not read yet, and is preferred from then on to those that have read for the
-        index before. Whatever it has not read, or not with an answer that can be used, is taken from them.
+        index before. Whatever it has not read, or not with an answer that can be used, is taken from them. A language
+        model does not read what others of them have read usably, for that was paid for. If the extractor is not at hand
+        (`AbsentExtractor`), what it would read waits, and the rest is published.
 
         Parameters
         ----------
@@ -99,12 +107,17 @@ class Indexer:
         reembed
             Whether the index may have been built with another embedder, whose vectors are then replaced.
         switch
-            Whether another extractor may have been preferred up to now.
+            Whether another extractor may have been preferred up to now; between language models it always may.
+        read
+            Whether anything is read at all.
+        reread
+            Whether a language model reads also what other language models have read.
         retry
             Passages whose extraction by this extractor ended so are read again.
         budget
-            What may be spent. When it is, what is under way is finished, and what was read by then is published; unless
-            embedding it costs, too, and more than there is.
+            What may be spent. When it is, what is under way is finished, and what was read by then is published. What
+            it costs to embed that is set aside; should it be more after all, the budget is exceeded by a tenth at most,
+            and if that does not suffice, nothing is published.
         stop
             Says that the run is to end; then what is under way is finished and kept, and nothing is published.
 
@@ -120,24 +133,62 @@ class Indexer:
         DamagedIndexError
             If a file of the current snapshot has been altered.
         """
-        self._check_built_alike(session, reembed=reembed, switch=switch)
+        self._check_built_alike(session, reembed=reembed, switch=switch or not read)
         allowance, tally = Allowance(budget, stop=stop), Tally(progress=progress)
         with tally.stage("load"):
             take_in(sources, chunker=self.chunker, session=session, tally=tally, exactly=exactly)
-        with tally.stage("extract"):
-            read_passages(self.extractor, session.catalog, retry=retry, allowance=allowance, tally=tally)
+        if read:
+            with tally.stage("extract"):
+                self._read(session, retry=retry, reread=reread, allowance=allowance, tally=tally)
+        elif not session.catalog.extractors.order() and session.published is not None:
+            session.catalog.extractors.prefer(session.published.manifest.extractor)
         try:
             generation, changed = self._bring_up_to_date(session, tally, allowance)
         except RunEndedError:
             generation, changed = 0 if session.published is None else session.published.generation, False
-        _, passages = session.catalog.documents.counts()
+        extractor = self.extractor.fingerprint
+        if not read:
+            extractor = next(iter(session.catalog.extractors.order()), extractor)
+        others = [] if reread else session.catalog.extractors.other_language_models(extractor)
+        extractions = session.catalog.extractions
+        pending = len(extractions.pending(extractor, retry=RETRY, kept=others, repeated=True))
         return tally.report(
-            session.catalog.extractions.counts(self.extractor.fingerprint),
-            passages=passages,
+            extractions.counts(extractor),
+            pending=pending,
+            kept=extractions.kept(extractor, others),
+            awaits=extractor if pending and isinstance(self.extractor, AbsentExtractor) else "",
             generation=generation,
             published=changed,
             stopped=allowance.stopped,
         )
+
+    def _read(
+        self,
+        session: Session,
+        *,
+        retry: Collection[ExtractionStatus],
+        reread: bool,
+        allowance: Allowance,
+        tally: Tally,
+    ) -> None:
+        """Have the extractor read what it is to read, if it is at hand."""
+        if isinstance(self.extractor, AbsentExtractor):
+            return
+        expectation = self._expectation(session.catalog)
+        if allowance.foresees:
+            allowance.reserve(expectation.waiting(session.published))
+        read_passages(
+            self.extractor,
+            session.catalog,
+            retry=retry,
+            reread=reread,
+            expectation=expectation,
+            allowance=allowance,
+            tally=tally,
+        )
+
+    def _expectation(self, catalog: Catalog) -> Expectation:
+        return Expectation(extractor=self.extractor, embedder=self.embedder, catalog=catalog)
 
     def remove(
         self,
@@ -238,7 +289,8 @@ class Indexer:
                 "build a new index in another directory"
             )
         extractors = extractors or session.catalog.extractors.all()
-        if extractors and extractor not in extractors and not switch:
+        alike = is_language_model(extractor) and any(map(is_language_model, extractors))
+        if extractors and extractor not in extractors and not switch and not alike:
             raise IndexMismatchError(
                 f"the index was read by the extractor {_or(extractors)}, not {extractor!r}; go on with that one, or "
                 "have every passage read again by the other, either by its name: --extractor"
@@ -257,7 +309,7 @@ class Indexer:
             if published is not None and self._is_current(published.manifest, preferred, state):
                 return published.generation, False
             base = self._base(session)
-            kept, changed = _compare(base, held)
+            kept, changed = compare(base, held)
         with tally.stage("name entities"):
             tally.tell("name entities", len(changed), None)
             added = [
@@ -290,7 +342,15 @@ class Indexer:
         self, role: TextRole, texts: Sequence[str], catalog: Catalog, allowance: Allowance, tally: Tally
     ) -> FloatArray:
         with tally.stage(STAGES[role]):
-            return embed_texts(self.embedder, catalog, texts, role=role, allowance=allowance, tally=tally)
+            return embed_texts(
+                self.embedder,
+                catalog,
+                texts,
+                role=role,
+                expectation=self._expectation(catalog),
+                allowance=allowance,
+                tally=tally,
+            )
 
     def _is_current(self, published: Manifest, preferred: str, state: str) -> bool:
         built = (published.embedder, published.extractor, published.normalizer)
@@ -305,20 +365,6 @@ class Indexer:
         same = (built.settings, built.normalizer) == (self.settings.digest, NORMALIZER_VERSION)
         same = same and built.embedder == self.embedder.fingerprint
         return open_snapshot(session.directory, verify=True) if same else Snapshot.empty()
-
-
-def _compare(base: Snapshot, held: Sequence[tuple[str, bytes]]) -> tuple[IntArray, dict[str, bytes]]:
-    """Tell which rows of a snapshot are as the catalog has them, and what else the catalog has."""
-    rows = {name: row for row, name in enumerate(base.passages.ids)}
-    stamps = base.evidence.stamps.tobytes()
-    kept, changed = [], {}
-    for name, stamp in held:
-        row = rows.get(name)
-        if row is not None and stamps[row * STAMP_BYTES : (row + 1) * STAMP_BYTES] == stamp:
-            kept.append(row)
-        else:
-            changed[name] = stamp
-    return np.array(kept, dtype=np.int64), changed
 
 
 def _or(names: Sequence[str]) -> str:

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from pydantic import BaseModel
 
 from hippograph.completions import Completion, Message, ModelRequest, Sampling
 from hippograph.errors import InputError, ModelError
+from hippograph.index.estimate import Reading
 from hippograph.index.llm_answers import Names, NamesAndTriples, Triples
 from hippograph.models.dialogues import Dialogue, converse
+from hippograph.models.prices import Price
 from hippograph.prompts.prompt import Prompt, load_prompt, quoted
 from hippograph.protocols import LanguageModel
 from hippograph.text.chunking import SentenceChunker
+from hippograph.text.token_estimate import estimate_tokens
 from hippograph.types import Document, Extraction, Passage, Triple, Usage
 
 __all__ = ["LLMExtractor", "extraction_prompts"]
@@ -117,6 +120,21 @@ class LLMExtractor:
                 raise ModelError(f"the passage number {number} was read twice")
             drawn[number] = None
             yield passage, extraction
+
+    def expected(self, passage: Passage) -> Usage:
+        """Expect what it takes to read a passage, and what that costs if the model's price is known.
+
+        Off by a quarter as a rule; the sum over many passages by less (`hippograph.index.estimate`).
+        """
+        work = Reading(prompts=self.prompts, window=self.window).of(estimate_tokens(passage.headed_text))
+        model: object = self.model
+        while not hasattr(model, "price") and hasattr(model, "model"):
+            model = model.model
+        price = getattr(model, "price", None)
+        if not isinstance(price, Price):
+            return work
+        share = getattr(model, "price_share", 1.0)
+        return replace(work, cost=share * price.cost(work.input_tokens, work.output_tokens))
 
     def _read(self, passage: Passage) -> Dialogue[Extraction]:
         pieces = _cut(passage.text, self.window)

@@ -44,7 +44,13 @@ class IndexReport:
         What ended the run before everything was done: `max-tokens`, `max-cost`, `max-minutes` or `interrupted`; empty
         if nothing did.
     pending
-        Passages that the extractor of this run has not read.
+        Passages that are still to be read, or tried again, by the extractor of this run.
+    kept
+        Passages that rest on what other language models have read, and are therefore not read by this one.
+    kept_by
+        The fingerprints of those, the most preferred one first.
+    awaits
+        The fingerprint of the extractor that `pending` passages wait for, as it was not at hand; empty otherwise.
     usage
         What this run has spent on all models together.
     model_seconds, other_seconds
@@ -62,6 +68,9 @@ class IndexReport:
     published: bool
     stopped: Stopped
     pending: int
+    kept: int
+    kept_by: tuple[str, ...]
+    awaits: str
     usage: Usage
     model_seconds: Mapping[str, float]
     other_seconds: Mapping[str, float]
@@ -130,7 +139,9 @@ class Tally:
         self,
         extraction: Mapping[ExtractionStatus, int],
         *,
-        passages: int,
+        pending: int,
+        kept: Mapping[str, int],
+        awaits: str,
         generation: int,
         published: bool,
         stopped: Stopped,
@@ -147,7 +158,10 @@ class Tally:
             generation=generation,
             published=published,
             stopped=stopped,
-            pending=passages - sum(extraction.values()),
+            pending=pending,
+            kept=sum(kept.values()),
+            kept_by=tuple(kept),
+            awaits=awaits,
             usage=self.usage,
             model_seconds=dict(self.model_seconds),
             other_seconds={

@@ -101,10 +101,17 @@ class Saving(Generic[T]):
                         return
 
     def _save_all(self) -> None:
-        if self._arrived:
-            self._save(self._arrived, self._seconds)
-            # Not before: what could not be saved now may be in the end.
-            self._arrived, self._seconds = [], 0.0
+        if not self._arrived:
+            return
+        # Taken first: an interruption after things are saved must not have them saved, and booked, again.
+        arrived, seconds = self._arrived, self._seconds
+        self._arrived, self._seconds = [], 0.0
+        try:
+            self._save(arrived, seconds)
+        except Exception:
+            # What could not be saved now may be in the end.
+            self._arrived, self._seconds = arrived, seconds
+            raise
 
     def __enter__(self) -> Saving[T]:
         return self

@@ -22,7 +22,7 @@ def standing(catalog: Catalog, snapshot: Snapshot, *, directory: Path) -> dict[s
     catalog
         Its catalog.
     snapshot
-        What is published of it.
+        What is published of it; an empty one if nothing is.
     directory
         The index directory.
     """
@@ -36,10 +36,10 @@ def standing(catalog: Catalog, snapshot: Snapshot, *, directory: Path) -> dict[s
         "entities": manifest.counts.entities,
         "triples": manifest.counts.triples,
         "edges": manifest.counts.edges,
-        **_readers(catalog, snapshot, passages=passages),
+        **_readers(catalog, snapshot),
         "generation": manifest.generation,
         "graph_digest": manifest.graph_digest,
-        "embedder": manifest.embedder,
+        "embedder": manifest.embedder or next(iter(catalog.vectors.embedders()), ""),
         "sources": list(catalog.sources.all().values()),
         "bytes": sum(file.stat().st_size for file in directory.rglob("*") if file.is_file()),
         "usage": [{"stage": stage, "model": model, **usage_values(one)} for (stage, model), one in usage.items()],
@@ -47,10 +47,11 @@ def standing(catalog: Catalog, snapshot: Snapshot, *, directory: Path) -> dict[s
     }
 
 
-def _readers(catalog: Catalog, snapshot: Snapshot, *, passages: int) -> dict[str, Any]:
+def _readers(catalog: Catalog, snapshot: Snapshot) -> dict[str, Any]:
     """Tell how far each extractor is, and how many published passages rest on what it has read."""
-    order = catalog.extractors.order() or [snapshot.manifest.extractor]
-    others = [name for name in catalog.extractors.all() if name not in order]
+    everybody = catalog.extractors.all()
+    order = catalog.extractors.order() or [snapshot.manifest.extractor or next(iter(everybody), "")]
+    others = [name for name in everybody if name not in order]
     used = np.bincount(snapshot.evidence.readers, minlength=len(snapshot.manifest.extractors)).tolist()
     used_by = dict(zip(snapshot.manifest.extractors, used, strict=True))
     counts = {name: catalog.extractions.counts(name) for name in (*order, *others)}
@@ -63,10 +64,20 @@ def _readers(catalog: Catalog, snapshot: Snapshot, *, passages: int) -> dict[str
                 "preferred": name == order[0],
                 "read": ended["done"] + ended["empty"],
                 "used": used_by.get(name, 0),
-                "pending": passages - sum(ended.values()) + ended["failed"],
+                **_left(catalog, name),
             }
             for name, ended in counts.items()
+            if name
         ],
+    }
+
+
+def _left(catalog: Catalog, extractor: str) -> dict[str, int]:
+    """Count what an extractor would read, and what it would not, as other language models have."""
+    others = catalog.extractors.other_language_models(extractor)
+    return {
+        "pending": len(catalog.extractions.pending(extractor, kept=others, repeated=True)),
+        "kept": sum(catalog.extractions.kept(extractor, others).values()),
     }
 
 

@@ -27,6 +27,7 @@ _CHUNK: Final = 900
 _NUMBER: Final = "(SELECT number FROM extractors WHERE fingerprint = ?)"
 _COLUMNS: Final = "status, entities, triples, error, stamp"
 _OWN_COLUMNS: Final = 5
+_USABLE: Final = "extractions.status IN ('done', 'empty')"
 
 
 class Reading(NamedTuple):
@@ -98,7 +99,12 @@ class Extractions:
         self._database = database
 
     def pending(
-        self, extractor: str, *, retry: Collection[ExtractionStatus] = _RETRY, repeated: bool = False
+        self,
+        extractor: str,
+        *,
+        retry: Collection[ExtractionStatus] = _RETRY,
+        kept: Sequence[str] = (),
+        repeated: bool = False,
     ) -> PendingPassages:
         """Return the passages that an extractor has yet to read, one for all those that say the same.
 
@@ -108,6 +114,8 @@ class Extractions:
             The extractor's fingerprint.
         retry
             Extractions that ended so are to be tried again.
+        kept
+            Fingerprints of other extractors: what one of them has read usably does not wait.
         repeated
             Whether those that say the same are all listed.
 
@@ -119,9 +127,10 @@ class Extractions:
         statement = f"""
             SELECT min(passages.id) FROM passages LEFT JOIN extractions
             ON extractions.content = passages.content AND extractions.extractor = {_NUMBER}
-            WHERE extractions.status IS NULL OR extractions.status IN ({",".join("?" * len(again))})
+            WHERE (extractions.status IS NULL OR extractions.status IN ({",".join("?" * len(again))}))
+            AND {self._read_by(kept, negated=True)}
             GROUP BY {"passages.id" if repeated else "passages.content"} ORDER BY 1
-        """  # noqa: S608 - only constants and question marks are put in
+        """  # noqa: S608 - only constants, numbers and question marks are put in
         ids = [name for (name,) in self._database.rows(statement, (extractor, *again))]
         return PendingPassages(self._database, ids)
 
@@ -259,7 +268,28 @@ class Extractions:
         counted = dict(self._database.rows(statement, (extractor,)))
         return {status: counted.get(status, 0) for status in _STATUSES}
 
-    def known(self, extractors: Sequence[str], contents: Iterable[bytes]) -> set[bytes]:
+    def kept(self, extractor: str, others: Sequence[str]) -> dict[str, int]:
+        """Count the passages that rest on what other extractors have read, as one has not read them usably.
+
+        Parameters
+        ----------
+        extractor
+            The fingerprint of the one.
+        others
+            Fingerprints of the others, the most preferred one first.
+
+        Returns
+        -------
+        By the fingerprint of each that any passage rests on.
+        """
+        found: dict[str, int] = {}
+        for place, other in enumerate(others):
+            before = self._read_by([extractor, *others[:place]], negated=True)
+            statement = f"SELECT count(*) FROM passages WHERE {self._read_by([other])} AND {before}"  # noqa: S608
+            [(found[other],)] = self._database.rows(statement)
+        return {other: count for other, count in found.items() if count}
+
+    def known(self, extractors: Sequence[str], contents: Iterable[bytes], *, usably: bool = False) -> set[bytes]:
         """Choose the texts that one of some extractors has read, be they still in the index or not.
 
         Parameters
@@ -268,9 +298,14 @@ class Extractions:
             Their fingerprints.
         contents
             The `digest_of_texts` of each title and text.
+        usably
+            Whether those are left out that it failed on, or gave no usable answer on.
         """
         ranks, _ = self._ranks(extractors)
-        statement = f"SELECT content FROM extractions WHERE extractor IN ({_numbers(ranks)}) AND content IN (...)"  # noqa: S608
+        usable = f"AND {_USABLE}" if usably else ""
+        statement = (
+            f"SELECT content FROM extractions WHERE extractor IN ({_numbers(ranks)}) {usable} AND content IN (...)"  # noqa: S608
+        )
         return {content for (content,) in self._database.rows_among(statement, sorted(set(contents)))}
 
     def forget_unread(self) -> int:
@@ -278,6 +313,12 @@ class Extractions:
         statement = "DELETE FROM extractions WHERE content NOT IN (SELECT content FROM passages)"
         with self._database.transaction() as connection:
             return connection.execute(statement).rowcount
+
+    def _read_by(self, extractors: Sequence[str], *, negated: bool = False) -> str:
+        """Write, in SQL, that one of some extractors has read a passage usably; or that none has."""
+        ranks, _ = self._ranks(extractors)
+        content = f"SELECT content FROM extractions WHERE extractor IN ({_numbers(ranks)}) AND {_USABLE}"  # noqa: S608
+        return f"passages.content {'NOT ' if negated else ''}IN ({content})"
 
     def _ranks(self, order: Sequence[str]) -> tuple[list[int], dict[int, str]]:
         """Return the numbers of those extractors that the catalog knows, in their order, and their fingerprints."""
@@ -302,7 +343,7 @@ class Extractions:
 def _rank_of(ranks: Sequence[int]) -> str:
     """Write, in SQL, how much an extraction is preferred: first of all, whether it is of any use."""
     whens = " ".join(f"WHEN {number:d} THEN {len(ranks) - place}" for place, number in enumerate(ranks))
-    usable = f"(extractions.status IN ('done', 'empty')) * {len(ranks) + 1}"
+    usable = f"({_USABLE}) * {len(ranks) + 1}"
     return f"{usable} + CASE extractions.extractor {whens} ELSE 0 END" if whens else usable
 
 

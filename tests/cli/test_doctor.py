@@ -107,7 +107,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], tuple[str, ...]]] = {
     "an older snapshot": (lambda index: forge_manifest(index, lambda told: told.update(format_version=1)), CHANGING),
     "a newer snapshot": (lambda index: forge_manifest(index, lambda told: told.update(format_version=99)), ()),
     "no generation": (lambda index: shutil.rmtree(current(index)), ()),
-    "no snapshots": (lambda index: shutil.rmtree(index / SNAPSHOTS), CHANGING),
+    # As after a first run that was stopped: `status` tells what it has read.
+    "no snapshots": (lambda index: shutil.rmtree(index / SNAPSHOTS), (*CHANGING, "status")),
     "no catalog": (hurt(catalog, Path.unlink), READING),
     "an empty catalog": (hurt(catalog, write(b"")), READING),
     "a garbled catalog": (hurt(catalog, write(b"garbage" * 999)), READING),

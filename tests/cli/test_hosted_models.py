@@ -73,3 +73,10 @@ def test_the_variables_of_openai_are_enough(folder, monkeypatch, server):
     monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
     done = run("index", "rows.json", "--index", "it", "--extractor", "llm", "--llm-model", "served", cwd=folder)
     assert "5 documents added" in done.stdout
+
+
+def test_a_budget_in_dollars_takes_an_embedder_whose_price_is_known(folder, server):
+    (folder / "prices.toml").write_text('"served" = { input = 1.0, output = 2.0 }\n')
+    done = run("index", "rows.json", "--max-cost", "1", cwd=folder, code=2)
+    assert "no price is known for 'embedding'" in done.stderr
+    assert server.entries() == []

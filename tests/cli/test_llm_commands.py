@@ -173,3 +173,72 @@ def test_an_interrupted_run_finishes_what_is_under_way(folder, server, number):
     assert done["extraction"]["done"] == PASSAGES
     assert server.ledger()["requests"] == PASSAGES
     assert status(folder)["usage_total"]["input_tokens"] == server.ledger()["usage"]["prompt_tokens"]
+    assert status(folder)["generation"] == done["generation"]
+
+
+def test_another_setting_reads_nothing_again_unless_told_to(folder, server):
+    run("index", "rows.json", "--extractor", "llm", cwd=folder)
+    settings = (folder / "hippograph.toml").read_text()
+    (folder / "hippograph.toml").write_text(settings + "max_tokens = 1000\n")
+    assert json.loads(run("estimate", "rows.json", "--index", "it.hippo", "--json", cwd=folder).stdout)["unread"] == 0
+    told = run("index", "rows.json", "--extractor", "llm", cwd=folder).stdout
+    assert f"{PASSAGES} passages keep what llm:" in told
+    assert "--reread reads them again" in told
+    rows = json.loads((folder / "rows.json").read_text())
+    rows.append({"id": "new", "title": "Newtown", "text": "Newtown lies near Oslo."})
+    (folder / "rows.json").write_text(json.dumps(rows))
+    (folder / "hippograph.toml").write_text(settings + "max_tokens = 1001\n")
+    report = json.loads(run("update", "--json", cwd=folder).stdout)
+    assert (report["added"], report["kept"], report["pending"]) == (1, PASSAGES, 0)
+    assert [one.startswith("llm:") for one in report["kept_by"]] == [True]
+    assert server.ledger()["requests"] == PASSAGES + 1
+    expected = json.loads(run("estimate", "--index", "it.hippo", "--reread", "--json", cwd=folder).stdout)
+    again = json.loads(run("update", "--reread", "--json", cwd=folder).stdout)
+    assert (again["kept"], again["extraction"]["done"]) == (0, PASSAGES + 1)
+    assert expected["unread"] == PASSAGES
+    assert server.ledger()["requests"] == 2 * PASSAGES + 1
+
+
+def test_without_the_model_the_rest_is_done(folder, server):
+    server.change(shares={"500": 0.4})
+    first = json.loads(run("index", "rows.json", "--extractor", "llm", "--json", cwd=folder, code=1).stdout)
+    assert first["extraction"]["failed"] > 0
+    asked = server.ledger()["requests"]
+    (folder / "hippograph.toml").write_text('index = "it.hippo"\n')
+    vectors = json.loads(run("reembed", "--json", cwd=folder).stdout)
+    assert (vectors["published"], vectors["extraction"]) == (False, first["extraction"])
+    rows = json.loads((folder / "rows.json").read_text())[1:]
+    rows.append({"id": "new", "title": "Newtown", "text": "Newtown lies near Oslo."})
+    (folder / "rows.json").write_text(json.dumps(rows))
+    report = json.loads(run("update", "--json", cwd=folder, code=1).stdout)
+    assert (report["added"], report["removed"], report["published"]) == (1, 1, True)
+    assert report["awaits"] == status(folder)["extractor"]
+    assert report["pending"] == report["extraction"]["failed"] + 1
+    assert "passages wait for llm:" in run("update", cwd=folder, code=1).stdout
+    assert server.ledger()["requests"] == asked
+
+
+def test_what_an_interrupted_first_run_has_spent_is_told(folder, server):
+    server.change(latency=0.2)
+    command = [sys.executable, "-c", "from hippograph.cli.app import main; main()", "index", "rows.json"]
+    with subprocess.Popen([*command, "--extractor", "llm"], cwd=folder, stderr=subprocess.PIPE) as process:
+        until = monotonic() + 30
+        while server.ledger()["requests"] < 8 and monotonic() < until:
+            sleep(0.02)
+        process.kill()
+    server.change(latency=0.0)
+    found = status(folder)
+    assert (found["generation"], found["passages"], found["entities"]) == (0, PASSAGES, 0)
+    assert 0 < found["extraction"]["done"] < PASSAGES
+    assert found["usage_total"]["tokens"] > 0
+    assert "usage in all" in run("status", cwd=folder).stdout
+
+
+def test_a_few_cents_are_not_spent_blindly(folder, server):
+    settings = (folder / "hippograph.toml").read_text().replace("concurrency = 2", "concurrency = 32")
+    (folder / "hippograph.toml").write_text(settings)
+    report = json.loads(
+        run("index", "rows.json", "--extractor", "llm", "--max-cost", "0.004", "--json", cwd=folder).stdout
+    )
+    assert report["stopped"] == "max-cost"
+    assert 0 < report["usage"]["cost"] <= 0.004

@@ -83,16 +83,81 @@ def test_time_ends_the_reading_and_nothing_else(monkeypatch):
     now[0] = 60.0
     assert not allowance.may_begin()
     assert allowance.stopped == "max-minutes"
-    allowance.go_on(paid=True)
+    assert allowance.afford([Usage(input_tokens=9)]) == 1
 
 
-def test_a_spent_budget_ends_what_costs_and_nothing_else():
+def test_a_budget_may_be_exceeded_by_a_tenth_to_embed_what_was_read():
     allowance = Allowance(Budget(max_tokens=100))
-    allowance.go_on(paid=True)
-    allowance.spend(Usage(input_tokens=100))
+    each = Usage(input_tokens=10)
+    assert allowance.afford([each] * 20) == 11
+    allowance.spend(Usage(input_tokens=50), expected=Usage(input_tokens=100))
+    # Half of what was expected: 60 are left, at 5 each.
+    assert allowance.afford([each] * 20) == 12
+    allowance.spend(Usage(input_tokens=60))
     allowance.go_on()
     with pytest.raises(RunEndedError, match="max-tokens"):
-        allowance.go_on(paid=True)
+        allowance.afford([each])
+    assert allowance.stopped == "max-tokens"
+
+
+@pytest.mark.parametrize("limit", [Budget(max_tokens=1000), Budget(max_cost=1.0)])
+def test_nothing_is_begun_blindly(limit):
+    expected = Usage(input_tokens=80, output_tokens=20, cost=0.1)
+    allowance = Allowance(limit)
+    begun = 0
+    while allowance.may_begin(expected):
+        begun += 1
+    assert (begun, bool(allowance.stopped)) == (10, True)
+
+
+def test_what_is_expected_is_scaled_by_what_came_of_it():
+    allowance = Allowance(Budget(max_tokens=1000))
+    for size in (100, 50):
+        assert allowance.may_begin(Usage(input_tokens=size))
+        allowance.finish(Usage(input_tokens=2 * size), expected=Usage(input_tokens=size))
+    # 700 are left, for what is expected to be 350.
+    assert [allowance.may_begin(Usage(input_tokens=size)) for size in (200, 150, 1)] == [True, True, False]
+
+
+def test_free_answers_say_nothing_of_the_price_of_others():
+    allowance = Allowance(Budget(max_tokens=1000))
+    for usage in (Usage(input_tokens=100), *[Usage(reused=1)] * 20):
+        assert allowance.may_begin()
+        allowance.finish(usage)
+    assert sum(allowance.may_begin() for _ in range(50)) == 9
+
+
+def test_what_follows_is_set_aside():
+    allowance = Allowance(Budget(max_tokens=1000))
+    allowance.reserve(Usage(input_tokens=100))
+    begun = 0
+    while allowance.may_begin(Usage(input_tokens=100), then=Usage(input_tokens=50)):
+        begun += 1
+        allowance.finish(Usage(input_tokens=100), expected=Usage(input_tokens=100))
+    assert begun == 6
+    assert allowance.spent.tokens == 600
+
+
+def test_what_cost_less_than_expected_lets_a_run_begin_anew_where_that_is_worthwhile():
+    allowance = Allowance(Budget(max_tokens=1000))
+    expected = Usage(input_tokens=100)
+    rounds = []
+    while True:
+        begun = 0
+        while allowance.may_begin(expected):
+            begun += 1
+        for _ in range(begun):
+            allowance.finish(Usage(input_tokens=50), expected=expected)
+        rounds.append(begun)
+        if not allowance.resume():
+            break
+    assert rounds == [10, 10]
+    assert not allowance.may_begin(expected)
+    assert (allowance.spent.tokens, allowance.stopped) == (1000, "max-tokens")
+    # What does not fit in though much is left is not asked for again and again.
+    allowance = Allowance(Budget(max_tokens=10))
+    assert not allowance.may_begin(expected)
+    assert not allowance.resume()
 
 
 @pytest.mark.parametrize("make", [lambda event: event, lambda event: event.is_set])
@@ -101,6 +166,7 @@ def test_an_interruption_ends_everything(make):
     allowance = Allowance(stop=make(event))
     assert allowance.may_begin()
     allowance.go_on()
+    assert allowance.afford([Usage()]) == 1
     event.set()
     assert not allowance.may_begin()
     with pytest.raises(RunEndedError, match="interrupted"):
@@ -249,19 +315,39 @@ def test_an_interruption_while_embedding(runs, monkeypatch):
     assert not set(first.texts) & set(second.texts)
 
 
-def test_a_paid_embedder_counts(runs, monkeypatch):
+def test_what_it_costs_to_embed_is_set_aside(runs, monkeypatch):
     monkeypatch.setattr("hippograph.index.embedding._TEXTS_PER_COMMIT", 4)
     first = PaidEmbedder()
-    report = runs(PaidReader(), first, budget=Budget(max_tokens=2010))
-    assert (report.stopped, report.pending, report.published) == ("max-tokens", 0, False)
-    assert (report.usage.tokens, len(first.texts)) == (2012, 12)
+    report = runs(PaidReader(), first, budget=Budget(max_tokens=1500))
+    assert (report.stopped, report.published) == ("max-tokens", True)
+    assert 0 < report.pending < 20
+    read = 20 - report.pending
+    assert report.usage.tokens == read * PAID.tokens + len(first.texts) <= 1500
     second = PaidEmbedder()
-    report = runs(PaidReader(), second, budget=Budget(max_tokens=500))
-    assert (report.stopped, report.published) == ("", True)
+    report = runs(PaidReader(), second)
+    assert (report.stopped, report.pending, report.published) == ("", 0, True)
     assert not set(first.texts) & set(second.texts)
     spent = sum((usage for (stage, _), usage in runs.ledger().items() if stage.startswith("embed")), Usage())
     assert (spent.input_tokens, spent.items) == (len(first.texts) + len(second.texts),) * 2
     assert spent.cost == pytest.approx(spent.input_tokens / 100)
+
+
+def test_embedding_that_costs_much_more_than_expected_ends_it_and_is_gone_on_with(runs, monkeypatch):
+    monkeypatch.setattr("hippograph.index.embedding._TEXTS_PER_COMMIT", 4)
+
+    class Dear(PaidEmbedder):
+        def spent(self) -> Usage:
+            return replace(super().spent(), input_tokens=400)
+
+    first = Dear()
+    report = runs(PaidReader(), first, budget=Budget(max_tokens=2600))
+    assert (report.stopped, report.published) == ("max-tokens", False)
+    assert 0 < len(first.texts) < 20
+    # What waits for being embedded is set aside before anything is read.
+    second = PaidReader()
+    report = runs(second, PaidEmbedder(), budget=Budget(max_tokens=400))
+    assert report.published
+    assert len(second.read) < 4
 
 
 def test_what_an_embedder_spent_in_vain_is_in_the_books(runs):

@@ -190,8 +190,9 @@ def test_standing(directory, mixed):
             "read": usable,
             "used": usable,
             "pending": statuses.count("failed"),
+            "kept": 0,
         },
-        {"extractor": "capitals:1", "preferred": False, "read": 14, "used": 14 - usable, "pending": 0},
+        {"extractor": "capitals:1", "preferred": False, "read": 14, "used": 14 - usable, "pending": 0, "kept": 0},
     ]
 
 

@@ -107,3 +107,20 @@ def test_what_the_other_thread_could_not_save_is_told_of():
         with pytest.raises(OSError, match="busy"):
             run(more)
     assert tries[0] == [1]
+
+
+def test_what_was_saved_when_it_was_interrupted_is_not_saved_again():
+    saved: list[list[int]] = []
+
+    def save(things: list[int], _: float) -> None:
+        saved.append(list(things))
+        # As if the signal came between the commit and the next line.
+        raise KeyboardInterrupt
+
+    def run() -> None:
+        with Saving(save) as saving:
+            saving.add(1, waited=1.0)
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert saved == [[1]]
