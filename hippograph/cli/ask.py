@@ -51,9 +51,8 @@ def ask(
         llm_model=llm_model,
         llm_backend=llm_backend,
     )
-    with HippoGraph(
-        place_of(settings), embedder=embedder_of(settings), language_model=language_model_of(settings)
-    ) as hippograph:
+    model = language_model_of(settings, answering=True)
+    with HippoGraph(place_of(settings), embedder=embedder_of(settings), language_model=model) as hippograph:
         answer = hippograph.ask(
             question, k=k, reader=reader, retriever=retriever, filter=filter, sampling=sampling_of(settings)
         )

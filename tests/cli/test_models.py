@@ -54,6 +54,12 @@ def test_batches_are_kept_beside_the_index(tmp_path):
         language_model_of(settings_with(**batch))
 
 
+def test_a_question_waits_for_no_batch():
+    batch = {**MODEL, "llm.backend": "openai-batch"}
+    model = language_model_of(settings_with(**batch), answering=True)
+    assert isinstance(model, OpenAIChat)
+
+
 def test_vllm_in_this_process():
     values = {"llm.backend": "vllm", "llm.model": "Qwen/Qwen3-8B", "llm.engine": {"max_model_len": 8192}}
     model = language_model_of(settings_with(**values))
