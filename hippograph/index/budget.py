@@ -85,6 +85,11 @@ class Allowance:
     stop
         Says that the run is to end.
 
+    Attributes
+    ----------
+    foresees
+        Whether it matters what is expected: only where tokens or cost are limited.
+
     Examples
     --------
     >>> allowance = Allowance(Budget(max_tokens=250))
@@ -107,6 +112,7 @@ class Allowance:
             *([] if tokens is None else [_Account(name="max-tokens", what="tokens", limit=tokens)]),
             *([] if cost is None else [_Account(name="max-cost", what="cost", limit=cost)]),
         ]
+        self.foresees: Final = bool(self._accounts)
 
     @property
     def spent(self) -> Usage:
@@ -117,11 +123,6 @@ class Allowance:
     def stopped(self) -> Stopped:
         """What has ended the run, as far as it was asked whether it may go on."""
         return self._stopped
-
-    @property
-    def foresees(self) -> bool:
-        """Whether it matters what is expected: only where tokens or cost are limited."""
-        return bool(self._accounts)
 
     def reserve(self, usage: Usage) -> None:
         """Set aside what is to be spent when the reading is over."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import replace
 from threading import Lock
 from time import monotonic
-from typing import Final, TypeAlias
+from typing import Final
 
 from hippograph.errors import ModelError
 from hippograph.index.budget import Allowance
@@ -83,18 +83,16 @@ def read_passages(
             while True:
                 asked = monotonic()
                 with tally.model(_STAGE):
-                    result = next(results, None)
+                    pair = next(results, None)
                 now = monotonic()
                 seconds += now - asked
-                if result is None:
+                if pair is None:
                     break
-                pair, expected = result
                 if not done:
                     # One that has read nothing, for want of a key, say, is preferred to nobody.
                     catalog.extractors.prefer(name, then=others)
                 done += 1
                 usage = pair[1].usage
-                allowance.finish(usage, expected=expected)
                 tally.failures.extend(_failure(*pair))
                 saved = saving.add(pair, waited=now - asked, dear=usage.calls > 0 or usage.tokens > 0)
                 if saved or now - reported >= _REPORT:
@@ -130,33 +128,36 @@ class _HandedOut(Iterator[Passage]):
             self.waiting[passage.id] = passage, expected
             return passage
 
+    def finish(self, name: str, usage: Usage) -> Passage | None:
+        """Take note of what a passage has cost, and return it as it was handed out; None if it was not."""
+        passage, expected = self.waiting.pop(name, (None, Usage()))
+        if passage is not None:
+            self._allowance.finish(usage, expected=expected)
+        return passage
+
     def resume(self) -> bool:
         """Tell whether more is handed out after all."""
         return self._held_back is not None and self._allowance.resume()
 
 
-_Result: TypeAlias = tuple[tuple[Passage, Extraction], Usage]
-
-
-def _extractions(extractor: Extractor, passages: _HandedOut) -> Iterator[_Result]:
-    """Yield passages with their extractions and what was expected of them, as long as the allowance lasts."""
+def _extractions(extractor: Extractor, passages: _HandedOut) -> Iterator[tuple[Passage, Extraction]]:
+    """Yield passages with their extractions, as long as the allowance lasts."""
     yield from _round(extractor, passages)
     while passages.resume():
         yield from _round(extractor, passages)
 
 
-def _round(extractor: Extractor, passages: _HandedOut) -> Iterator[_Result]:
+def _round(extractor: Extractor, passages: _HandedOut) -> Iterator[tuple[Passage, Extraction]]:
     """Complain of an extractor that does not give one extraction for each passage."""
-    waiting = passages.waiting
     for given, extraction in extractor.extract(passages):
-        passage, expected = waiting.pop(given.id, (None, None))
-        if passage is None or expected is None:
+        passage = passages.finish(given.id, extraction.usage)
+        if passage is None:
             raise ModelError(
                 f"the extractor {extractor.fingerprint!r} gave an extraction of passage {given.id!r}, which it was not "
                 "asked for, or gave before; make it give one for each passage"
             )
-        yield (passage, extraction), expected
-    if waiting:
+        yield passage, extraction
+    if waiting := passages.waiting:
         raise ModelError(
             f"the extractor {extractor.fingerprint!r} gave no extraction of passage {next(iter(waiting))!r} and "
             f"{len(waiting) - 1} others; make it give one for each passage"
