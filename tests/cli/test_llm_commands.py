@@ -9,10 +9,11 @@ from time import monotonic, sleep
 
 import pytest
 
+from hippograph.testing.doubles import HashingEmbedder
 from tests.cli.running import run
 from tests.servers.running import FaultServer
 
-PASSAGES = 30
+PASSAGES = 12
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +41,8 @@ attempts = 2
 timeout = 5
 """
     )
+    # What is embedded is another matter, and the real model takes its time to load.
+    monkeypatch.setattr("hippograph.cli.models.OnnxEmbedder", lambda path: HashingEmbedder())
     server.change(reset=True, script=[], shares={}, latency=0.0)
     return tmp_path
 
