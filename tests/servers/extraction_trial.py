@@ -206,7 +206,8 @@ class Trial:
             "completion_tokens": last.usage.output_tokens,
         }
         for name, amount in counted.items():
-            least, most = total[name] - high[name], total[name] - low[name]
+            # What was answered to a client that was killed is booked later if it had been kept, and lost if not.
+            least, most = total[name] - high[name], total[name]
             assert least <= amount <= most, f"{amount:,} {name} in the index, {least:,} to {most:,} by the server"
         sure = "" if low == high else f", at most {dict(high)}"
         return [
