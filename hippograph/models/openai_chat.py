@@ -21,7 +21,6 @@ from hippograph.models.prices import Price
 from hippograph.models.replies import Tally
 from hippograph.models.server_faults import RefusedError, UnansweredError
 from hippograph.models.structured import Exchange, Rung
-from hippograph.types import Usage
 
 __all__ = ["OpenAIChat"]
 
@@ -145,7 +144,7 @@ class OpenAIChat:
                 continue
             self._learn(request, dialect, refused)
             if exchange.take(*answer[:2], refusal=answer.refusal):
-                return exchange.completion(usage=self._usage(tally), seconds=tally.seconds, attempts=tally.calls)
+                return exchange.completion(usage=tally.usage(self.price), seconds=tally.seconds, attempts=tally.calls)
 
     def _learn(self, request: ModelRequest, dialect: Dialect, refused: dict[Rung, RefusedError]) -> None:
         """Give up for good what was refused, now that the server has understood what was said instead."""
@@ -187,18 +186,7 @@ class OpenAIChat:
             status="failed",
             finish_reason=reason,
             error=error,
-            usage=self._usage(tally),
+            usage=tally.usage(self.price),
             seconds=tally.seconds,
             attempts=tally.calls,
-        )
-
-    def _usage(self, tally: Tally) -> Usage:
-        read, written = tally.input_tokens, tally.output_tokens
-        return Usage(
-            calls=tally.calls,
-            items=1,
-            input_tokens=read,
-            output_tokens=written,
-            seconds=tally.waited,
-            cost=self.price.cost(read, written) if self.price is not None else 0.0,
         )

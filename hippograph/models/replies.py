@@ -9,8 +9,10 @@ from typing import Any, Final, Protocol
 
 from pydantic_core import from_json
 
+from hippograph.models.prices import Price
 from hippograph.models.server_faults import TransientError
 from hippograph.text.token_estimate import estimate_tokens
+from hippograph.types import Usage
 
 __all__ = ["Pieces", "Reply", "Tally", "decoded", "estimate_read", "estimate_written", "usage_of"]
 
@@ -66,6 +68,18 @@ class Tally:
         self.calls += 1
         self.ended = ended
         self.waited += ended - began
+
+    def usage(self, price: Price | None) -> Usage:
+        """Return what one text has cost, in dollars where its price is known."""
+        read, written = self.input_tokens, self.output_tokens
+        return Usage(
+            calls=self.calls,
+            items=1,
+            input_tokens=read,
+            output_tokens=written,
+            seconds=self.waited,
+            cost=price.cost(read, written) if price is not None else 0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

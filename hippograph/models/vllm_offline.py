@@ -29,7 +29,6 @@ from hippograph.models.replies import Tally
 from hippograph.models.server_faults import RefusedError
 from hippograph.models.structured import Exchange
 from hippograph.models.weights import sampled_digest
-from hippograph.types import Usage
 
 __all__ = ["VLLMOffline"]
 
@@ -345,7 +344,7 @@ class _Line:
             turn.future.set_result(self._failed(turn, f"vLLM gave up the request ({reason}); see its log"))
         elif turn.exchange.take(answer.text, reason):
             tally = turn.tally
-            found = turn.exchange.completion(usage=self._usage(tally), seconds=tally.seconds, attempts=tally.calls)
+            found = turn.exchange.completion(usage=tally.usage(self.price), seconds=tally.seconds, attempts=tally.calls)
             turn.future.set_result(found)
         else:
             self._send(turn, under_way, vllm, llm)
@@ -355,20 +354,9 @@ class _Line:
             status="failed",
             finish_reason=reason,
             error=error,
-            usage=self._usage(turn.tally),
+            usage=turn.tally.usage(self.price),
             seconds=turn.tally.seconds,
             attempts=turn.tally.calls,
-        )
-
-    def _usage(self, tally: Tally) -> Usage:
-        read, written = tally.input_tokens, tally.output_tokens
-        return Usage(
-            calls=tally.calls,
-            items=1,
-            input_tokens=read,
-            output_tokens=written,
-            seconds=tally.waited,
-            cost=self.price.cost(read, written) if self.price is not None else 0.0,
         )
 
 
