@@ -7,9 +7,28 @@ from concurrent.futures import Future
 from typing import Protocol, runtime_checkable
 
 from hippograph.completions import Completion, ModelRequest
-from hippograph.types import Answer, Extraction, FloatArray, Passage, Ranking, TextRole, Usage
+from hippograph.types import (
+    Answer,
+    Extraction,
+    FloatArray,
+    Passage,
+    Ranking,
+    Recognition,
+    TextRole,
+    Triple,
+    Usage,
+)
 
-__all__ = ["Embedder", "Extractor", "LanguageModel", "Metered", "Reader", "Retriever"]
+__all__ = [
+    "CrossEncoder",
+    "Embedder",
+    "Extractor",
+    "LanguageModel",
+    "Metered",
+    "Reader",
+    "RecognitionMemory",
+    "Retriever",
+]
 
 
 @runtime_checkable
@@ -67,6 +86,39 @@ class Embedder(Protocol):
         Returns
         -------
         Shape (len(texts), dimension), float32, rows of Euclidean length 1.
+        """
+        ...
+
+
+@runtime_checkable
+class CrossEncoder(Protocol):
+    """Reads two texts together and says how well the second answers the first."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Names everything that changes the scores: model, weights, how much is read."""
+        ...
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+        """Score pairs of a query and a text.
+
+        A pair's score must not depend on the pairs beside it.
+
+        Returns
+        -------
+        Shape (len(pairs),), float32, finite; higher is better, and scores of different queries compare.
+        """
+        ...
+
+
+@runtime_checkable
+class RecognitionMemory(Protocol):
+    """Recognises, among triples that look near a query, those that bear on it (HippoRAG 2, section 3.2)."""
+
+    def recognise(self, queries: Sequence[str], triples: Sequence[Sequence[Triple]]) -> list[Recognition]:
+        """Judge the candidates of each query, in the order of the queries.
+
+        A judge that fails says so by the status; it never looks as if nothing were relevant.
         """
         ...
 

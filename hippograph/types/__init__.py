@@ -1,0 +1,49 @@
+"""The nouns that every part of hippograph shares: frozen records without behaviour.
+
+A *document* is what was loaded; a *passage* is the piece of it that is indexed, retrieved and cited. An *extraction* is
+what was read out of one passage. A *ranking* is the answer to one query: *hits* in order, the *evidence* behind them,
+and how long each step took.
+"""
+
+from __future__ import annotations
+
+from hippograph.types.answers import Answer, Step
+from hippograph.types.arrays import (
+    DoubleArray,
+    ExtractionStatus,
+    FloatArray,
+    IntArray,
+    NodeKind,
+    RecognitionStatus,
+    Scalar,
+    TextRole,
+)
+from hippograph.types.documents import Document, Extraction, Passage, SkippedItem, Triple, Usage
+from hippograph.types.rankings import Evidence, Hit, LinkedTriple, Ranking, Recognition, Seed, Stage, WalkReport
+
+__all__ = [
+    "Answer",
+    "Document",
+    "DoubleArray",
+    "Evidence",
+    "Extraction",
+    "ExtractionStatus",
+    "FloatArray",
+    "Hit",
+    "IntArray",
+    "LinkedTriple",
+    "NodeKind",
+    "Passage",
+    "Ranking",
+    "Recognition",
+    "RecognitionStatus",
+    "Scalar",
+    "Seed",
+    "SkippedItem",
+    "Stage",
+    "Step",
+    "TextRole",
+    "Triple",
+    "Usage",
+    "WalkReport",
+]
