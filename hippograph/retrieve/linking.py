@@ -34,11 +34,16 @@ class EntityLink:
         How sure the link is, 0 to 1.
     reason
         `mention`, `similar name` or `triple`.
+    start, end
+        The first and one-past-last character of the words of the query that say so, at the first mention; links with
+        the same ones are readings of one mention. Both are 0 for links through triples, which no single words make.
     """
 
     entity: int
     confidence: float
     reason: str
+    start: int = 0
+    end: int = 0
 
 
 def find_names(words: Sequence[str], keys: Sequence[str]) -> list[tuple[int, int, int]]:
@@ -121,20 +126,26 @@ class EntityLinker:
             for first, last, number in find_names([word.key for word in words], snapshot.entity_keys)
             if not is_grammar(snapshot.entity_keys[number]) or reads_as_name(query, words[first:last])
         ]
-        links = {number: EntityLink(entity=number, confidence=1.0, reason="mention") for _, _, number in found}
+        links: dict[int, EntityLink] = {}
+        for first, last, number in found:
+            start, end = words[first].start, words[last - 1].end
+            mention = EntityLink(entity=number, confidence=1.0, reason="mention", start=start, end=end)
+            links.setdefault(number, mention)
         known = {place for first, last, _ in found for place in range(first, last)}
         unknown = _capitalised_runs(query, words, known)
         if unknown and len(snapshot.entity_keys):
-            vectors = embedder.embed(unknown, role="entity")
-            for row, best in zip(vectors, nearest(snapshot.entity_vectors, vectors, k=1), strict=True):
-                cosine = float(snapshot.entity_vectors[best[0]] @ row)
+            vectors = embedder.embed([query[start:end] for start, end in unknown], role="entity")
+            best = nearest(snapshot.entity_vectors, vectors, k=1)
+            for (start, end), row, (number, *_) in zip(unknown, vectors, best, strict=True):
+                cosine = float(snapshot.entity_vectors[number] @ row)
                 if cosine >= self.threshold:
-                    link = EntityLink(entity=int(best[0]), confidence=min(cosine, 1.0), reason="similar name")
+                    sure = min(cosine, 1.0)
+                    link = EntityLink(entity=int(number), confidence=sure, reason="similar name", start=start, end=end)
                     links.setdefault(link.entity, link)
         return list(links.values())
 
 
-def _capitalised_runs(query: str, words: Sequence[Token], known: set[int]) -> list[str]:
+def _capitalised_runs(query: str, words: Sequence[Token], known: set[int]) -> list[tuple[int, int]]:
     """Spans of the query that look like names and that the dictionary does not know.
 
     A single capitalised word at the start of a query is its grammar, not a name.
@@ -148,7 +159,7 @@ def _capitalised_runs(query: str, words: Sequence[Token], known: set[int]) -> li
             runs[-1].append(place)
         else:
             runs.append([place])
-    return [query[words[run[0]].start : words[run[-1]].end] for run in runs if run != [0]]
+    return [(words[run[0]].start, words[run[-1]].end) for run in runs if run != [0]]
 
 
 @dataclass(frozen=True, kw_only=True)
