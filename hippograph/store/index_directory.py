@@ -12,6 +12,7 @@ from typing import Final
 from hippograph.errors import DamagedIndexError, IndexMismatchError, NoIndexError
 from hippograph.store.catalog import Catalog
 from hippograph.store.database import make_directory
+from hippograph.store.derived import DERIVED
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.manifest import is_outdated
 from hippograph.store.publication import collect
@@ -169,7 +170,7 @@ class IndexDirectory:
         if not self.path.is_dir():
             return
         self._refuse_lost()
-        held = {path.name for path in self.path.iterdir() if not path.name.startswith(_APART)} - {LOCK}
+        held = {path.name for path in self.path.iterdir() if not path.name.startswith(_APART)} - {LOCK, DERIVED}
         # Looked for last: another process may be making the index just now, and that file is the first it makes.
         if held and not (self.path / CATALOG).exists():
             raise NoIndexError(f"{self.path} holds other things than an index; name an empty or a new directory")

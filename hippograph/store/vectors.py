@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hippograph.errors import IndexDirectoryError, IndexMismatchError, InputError
 from hippograph.store.database import Database
@@ -14,7 +15,7 @@ from hippograph.store.holdings import altered
 from hippograph.store.schema import checksum_of, digest_of_texts, stamp_of
 from hippograph.types import FloatArray, TextRole
 
-__all__ = ["Vectors", "as_saved", "vector_key"]
+__all__ = ["Vectors", "as_saved", "rounded_rows", "unit_rows", "vector_key"]
 
 # An embedder's rows have length 1; more than float32 rounding away from it, the embedder is wrong.
 _TOLERANCE: Final = 1e-3
@@ -77,16 +78,7 @@ class Vectors:
         IndexMismatchError
             If the embedder had another dimension before.
         """
-        if matrix.ndim != 2 or len(matrix) != len(texts):
-            raise InputError(f"{len(texts)} texts came with vectors of shape {matrix.shape}; give one row per text")
-        lengths = np.linalg.norm(matrix.astype(np.float64), axis=1)
-        wrong = np.flatnonzero(~(np.abs(lengths - 1.0) <= _TOLERANCE))
-        if len(wrong):
-            raise InputError(
-                f"the embedder {embedder!r} gave {texts[wrong[0]]!r} a vector of length {lengths[wrong[0]]}; "
-                "it must give vectors of length 1"
-            )
-        halves = np.ascontiguousarray(matrix, dtype="<f2")
+        halves = rounded_rows(embedder, texts, matrix)
         with self._database.transaction() as connection:
             number = _register(connection, embedder, dimension=matrix.shape[1])
             connection.executemany(
@@ -134,7 +126,7 @@ class Vectors:
                 f"{len(absent)} texts have no vector by {embedder!r} in {self._database.path}, among them "
                 f"{absent[0]!r}; index again to embed them"
             )
-        units = _unit_rows(distinct)
+        units = unit_rows(distinct)
         return units if len(keys) == len(places) else units[[places[key] for key in keys]]
 
     def embedders(self) -> list[str]:
@@ -208,7 +200,7 @@ def as_saved(units: FloatArray) -> FloatArray:
     Examples
     --------
     >>> halves = np.array([[0.707, 0.7065]], dtype=np.float16)
-    >>> units = _unit_rows(halves)
+    >>> units = unit_rows(halves)
     >>> bool(np.all(as_saved(units) == halves)), bool(np.all(units.astype(np.float16) == halves))
     (True, False)
     """
@@ -225,9 +217,59 @@ def as_saved(units: FloatArray) -> FloatArray:
         np.nextafter(rounded, np.copysign(np.float16(2), rounded)),
     ):
         tried = (units * (peak / peaks)).astype(np.float16)
-        fits = np.all(_unit_rows(tried) == units, axis=1) & np.any(_unit_rows(found) != units, axis=1)
+        fits = np.all(unit_rows(tried) == units, axis=1) & np.any(unit_rows(found) != units, axis=1)
         found[fits] = tried[fits]
     return found.astype(np.float32)
+
+
+def rounded_rows(embedder: str, texts: Sequence[str], matrix: FloatArray) -> NDArray[np.float16]:
+    """Check what an embedder gave, and round it to what is kept: 16-bit floats, the lower byte first.
+
+    Parameters
+    ----------
+    embedder
+        The embedder's fingerprint.
+    texts
+        The texts that were embedded.
+    matrix
+        Their vectors; shape (len(texts), d), rows of length 1.
+
+    Raises
+    ------
+    InputError
+        If there is not one row per text, or a row is not of length 1.
+    """
+    if matrix.ndim != 2 or len(matrix) != len(texts):
+        raise InputError(f"{len(texts)} texts came with vectors of shape {matrix.shape}; give one row per text")
+    lengths = np.linalg.norm(matrix.astype(np.float64), axis=1)
+    wrong = np.flatnonzero(~(np.abs(lengths - 1.0) <= _TOLERANCE))
+    if len(wrong):
+        raise InputError(
+            f"the embedder {embedder!r} gave {texts[wrong[0]]!r} a vector of length {lengths[wrong[0]]}; "
+            "it must give vectors of length 1"
+        )
+    halves: NDArray[np.float16] = np.ascontiguousarray(matrix, dtype="<f2")
+    return halves
+
+
+def unit_rows(rounded: NDArray[np.float16]) -> FloatArray:
+    """Give rounded rows the length 1.
+
+    Parameters
+    ----------
+    rounded
+        Shape (n, d), no row of zeros.
+
+    Returns
+    -------
+    Shape (n, d), each row whatever the others are.
+    """
+    units = np.empty(rounded.shape, dtype=np.float32)
+    # In blocks, or the 64-bit copies would take four times the memory of the result.
+    for at in range(0, len(rounded), 4096):
+        block = rounded[at : at + 4096].astype(np.float64)
+        units[at : at + 4096] = block / np.sqrt(np.square(block).sum(axis=1, keepdims=True))
+    return units
 
 
 def _rows(number: int, keys: Iterable[bytes], vectors: Iterable[bytes]) -> Iterator[tuple[int, bytes, bytes, int]]:
@@ -250,12 +292,3 @@ def _register(connection: sqlite3.Connection, embedder: str, *, dimension: int) 
             "give the changed embedder a fingerprint of its own"
         )
     return int(number)
-
-
-def _unit_rows(rounded: np.ndarray[tuple[int, int], np.dtype[np.float16]]) -> FloatArray:
-    units = np.empty(rounded.shape, dtype=np.float32)
-    # In blocks, or the 64-bit copies would take four times the memory of the result.
-    for at in range(0, len(rounded), 4096):
-        block = rounded[at : at + 4096].astype(np.float64)
-        units[at : at + 4096] = block / np.sqrt(np.square(block).sum(axis=1, keepdims=True))
-    return units

@@ -1,0 +1,214 @@
+"""Vectors that retrievers need beyond the snapshot's: made at the first use, and kept beside it.
+
+They can be made again from the catalog at any time, so nothing here is the truth of anything: a file that is damaged,
+of another embedder or not there is replaced, and where none can be written there is a warning and no more. The files
+hold digests of texts, never texts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from secrets import token_hex
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hippograph.errors import IndexDirectoryError, InputError
+from hippograph.protocols import Embedder
+from hippograph.store.arrays import sync_directory
+from hippograph.store.lock import writing
+from hippograph.store.schema import digest_of_texts
+from hippograph.store.vectors import rounded_rows, unit_rows, vector_key
+from hippograph.types import FloatArray, TextRole
+
+__all__ = ["DERIVED", "derived_vectors"]
+
+_log = logging.getLogger("hippograph.store")
+
+DERIVED: Final = "derived"
+"""The folder of derived vectors in an index directory."""
+
+_MAGIC: Final = b"hippograph vectors 1\n"
+_KEY_BYTES: Final = 16
+_HASH_BYTES: Final = 32
+_UNFINISHED: Final = ".unfinished-"
+# Texts that are embedded at a time; an interruption loses at most a quarter of the work, or so many.
+_BLOCK: Final = 1024
+# How long another process may take to write its file, seconds.
+_PATIENCE: Final = 60.0
+
+_Halves = NDArray[np.float16]
+
+
+def derived_vectors(
+    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: Embedder, role: TextRole, whole: bool
+) -> FloatArray:
+    """Return the vectors of texts, of which those that are not known yet are embedded and kept.
+
+    The first use and all later ones give the same, bit for bit, with a directory and without one. Threads and
+    processes may do this at once; at worst some texts are then embedded twice.
+
+    Parameters
+    ----------
+    directory
+        The index directory; None keeps nothing.
+    kind
+        What the texts are, in lower-case letters: the name of the file, whose texts are pruned together.
+    texts
+        The texts, in any order; repeated ones are embedded once.
+    embedder
+        Embeds what is missing.
+    role
+        What the texts are to it.
+    whole
+        Whether these are all texts of the kind that the index has. Then the vectors of others are deleted; those of a
+        part, for which a filter asks, leave the others alone.
+
+    Returns
+    -------
+    Shape (len(texts), d), rows of length 1, in the order of `texts`.
+
+    Raises
+    ------
+    InputError
+        If `kind` is no name, or the embedder gives vectors that are not of length 1.
+
+    Examples
+    --------
+    >>> from tempfile import TemporaryDirectory
+    >>> from hippograph.testing.doubles import HashingEmbedder
+    >>> with TemporaryDirectory() as folder:
+    ...     options = dict(embedder=HashingEmbedder(), role="entity", whole=True)
+    ...     first = derived_vectors(Path(folder), "phrases", ["oslo", "rome"], **options)
+    ...     again = derived_vectors(Path(folder), "phrases", ["rome", "oslo"], **options)
+    >>> first.shape, bool((first == again[::-1]).all())
+    ((2, 64), True)
+    """
+    if not (kind.isascii() and kind.isalpha() and kind.islower()):
+        raise InputError(f"kind {kind!r} cannot name a file of vectors; give lower-case letters")
+    keys = [vector_key(role, text) for text in texts]
+    file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint)
+    known = file.read()
+    missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
+    unsaved = 0
+    waiting = list(missing)
+    for at in range(0, len(waiting), _BLOCK):
+        block = waiting[at : at + _BLOCK]
+        known.update(zip(block, file.embed([missing[key] for key in block], embedder, role), strict=True))
+        unsaved += len(block)
+        # Each time more, so that what is written grows with the work, not with its square.
+        if 4 * unsaved >= len(known) and at + _BLOCK < len(waiting):
+            file.write(known, wanted=None)
+            unsaved = 0
+    wanted = frozenset(keys) if whole else None
+    if unsaved or (wanted is not None and not wanted.issuperset(known)):
+        file.write(known, wanted=wanted)
+    if not keys:
+        return np.empty((0, embedder.dimension), dtype=np.float32)
+    return unit_rows(np.stack([known[key] for key in keys]))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _VectorFile:
+    """A file of vectors: a magic line, the SHA-256 of all that follows, the embedder's digest, two sizes, keys, rows.
+
+    Parameters
+    ----------
+    directory
+        The index directory; None for a file that never is.
+    kind
+        The name of the file.
+    embedder
+        The fingerprint of the embedder whose vectors they are.
+    """
+
+    directory: Path | None
+    kind: str
+    embedder: str
+
+    def embed(self, texts: Sequence[str], embedder: Embedder, role: TextRole) -> _Halves:
+        """Embed texts, and round their vectors to what is kept."""
+        return rounded_rows(self.embedder, texts, embedder.embed(texts, role=role))
+
+    def read(self) -> dict[bytes, _Halves]:
+        """Return what is known; nothing of a file that is damaged, of another embedder, or not there."""
+        if self.directory is None:
+            return {}
+        path = self._path(self.directory)
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            _log.warning("the vectors in %s cannot be read (%s) and are made again", path, error.strerror)
+            return {}
+        content = memoryview(data)[len(_MAGIC) + _HASH_BYTES :]
+        if data[: len(_MAGIC) + _HASH_BYTES] != _MAGIC + hashlib.sha256(content).digest():
+            _log.warning("the vectors in %s are damaged and are made again", path)
+            return {}
+        return self._parsed(content)
+
+    def write(self, known: Mapping[bytes, _Halves], *, wanted: frozenset[bytes] | None) -> None:
+        """Put vectors in place of the file, with those that others have put there since; or say that it cannot be done.
+
+        Parameters
+        ----------
+        known
+            The vectors.
+        wanted
+            The keys to keep; None keeps all.
+        """
+        if self.directory is None:
+            return
+        path = self._path(self.directory)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            with writing(path.parent, wait=_PATIENCE):
+                for leftover in path.parent.glob(f"{_UNFINISHED}*"):
+                    leftover.unlink(missing_ok=True)
+                merged = self.read() | dict(known)
+                kept = merged if wanted is None else {key: merged[key] for key in merged if key in wanted}
+                _replace(path, self._written(kept))
+        except (OSError, IndexDirectoryError) as error:
+            _log.warning("the vectors of %s are not kept, and are made again at the next use: %s", self.kind, error)
+
+    def _path(self, directory: Path) -> Path:
+        return directory / DERIVED / f"{self.kind}.vectors"
+
+    def _written(self, vectors: Mapping[bytes, _Halves]) -> bytes:
+        keys = sorted(vectors)
+        rows = np.stack([vectors[key] for key in keys]) if keys else np.empty((0, 0), dtype="<f2")
+        sizes = np.array(rows.shape, dtype="<i8")
+        content = b"".join([digest_of_texts(self.embedder), sizes.tobytes(), *keys, rows.astype("<f2").tobytes()])
+        return _MAGIC + hashlib.sha256(content).digest() + content
+
+    def _parsed(self, content: memoryview) -> dict[bytes, _Halves]:
+        if content[:_KEY_BYTES] != digest_of_texts(self.embedder):
+            return {}
+        count, dimension = np.frombuffer(content, dtype="<i8", count=2, offset=_KEY_BYTES).tolist()
+        first = 2 * _KEY_BYTES
+        last = first + count * _KEY_BYTES
+        rows = np.frombuffer(content, dtype="<f2", offset=last).reshape(count, dimension)
+        keys = bytes(content[first:last])
+        return dict(zip((keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)), rows, strict=True))
+
+
+def _replace(path: Path, data: bytes) -> None:
+    """Put a file in the place of another, in one step that either happens or does not."""
+    unfinished = path.with_name(f"{_UNFINISHED}{token_hex(8)}")
+    try:
+        with unfinished.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(path)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
+    sync_directory(path.parent)
