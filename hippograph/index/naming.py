@@ -16,13 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hippograph.index.name_lookup import NameTrie, Texts
 from hippograph.index.passage_evidence import PassageEvidence
 from hippograph.store.arrays import StringTable
 from hippograph.store.evidence import EvidenceTables
+from hippograph.store.name_lookup import NameTrie, Texts, trie_of
 from hippograph.store.ragged import (
     Selection,
-    find_strings,
     indptr_of,
     merge_strings,
     occurring,
@@ -30,7 +29,6 @@ from hippograph.store.ragged import (
     renumbering,
     take_strings,
 )
-from hippograph.text.function_words import FUNCTION_WORDS
 from hippograph.text.normalization import normalize
 from hippograph.types import IntArray
 
@@ -253,7 +251,7 @@ def _touched(base: EvidenceTables, names: Names, words: Words, *, chosen: Select
     touched[former] = holders[chosen.rows[former]]
     fresh = np.flatnonzero(names.origins < 0)
     if len(fresh) and len(former):
-        trie = _trie(names, words, entities=fresh)
+        trie = _trie(words, entities=fresh)
         touched[trie.rows_with_any(words.texts, np.flatnonzero(~touched))] = True
     return np.flatnonzero(touched)
 
@@ -263,7 +261,7 @@ def _counted(names: Names, words: Words, rows: IntArray) -> Mentions:
     n_entities = max(1, len(names.keys))
     places = np.full(len(names.title_spellings), -1, dtype=np.int64)
     places[rows] = np.arange(len(rows))
-    looked_up = _trie(names, words).longest(words.texts, rows)
+    looked_up = _trie(words).longest(words.texts, rows)
     found, found_counts = np.unique(places[looked_up.rows] * n_entities + looked_up.entities, return_counts=True)
     stated_indptr, at = places_of(names.stated_indptr, rows)
     owners = np.repeat(np.arange(len(rows)), np.diff(stated_indptr))
@@ -280,15 +278,8 @@ def _counted(names: Names, words: Words, rows: IntArray) -> Mentions:
     return Mentions(indptr=indptr_of(lengths), entities=pairs % n_entities, counts=counts)
 
 
-def _trie(names: Names, words: Words, *, entities: IntArray | None = None) -> NameTrie:
-    grammar = np.zeros(len(words.words), dtype=np.bool_)
-    places = find_strings(words.words, sorted(FUNCTION_WORDS))
-    grammar[places[places >= 0]] = True
-    owners = np.repeat(np.arange(len(names.keys)), np.diff(words.name_indptr))
-    all_grammar = np.bincount(owners, weights=~grammar[words.name_words], minlength=len(names.keys)) == 0
-    return NameTrie(
-        words.name_indptr, words.name_words, n_words=len(words.words), grammar=all_grammar, entities=entities
-    )
+def _trie(words: Words, *, entities: IntArray | None = None) -> NameTrie:
+    return trie_of(words.words, words.name_indptr, words.name_words, entities=entities)
 
 
 def _mapped(numbers: IntArray, values: IntArray) -> IntArray:

@@ -12,10 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hippograph.store.ragged import indptr_of, places_of
+from hippograph.store.arrays import StringTable
+from hippograph.store.ragged import find_strings, indptr_of, places_of
+from hippograph.text.function_words import FUNCTION_WORDS
 from hippograph.types import IntArray
 
-__all__ = ["LONGEST_NAME", "NameTrie", "Occurrences", "Texts"]
+__all__ = ["LONGEST_NAME", "NameTrie", "Occurrences", "Texts", "trie_of"]
 
 LONGEST_NAME = 16
 """Names of more tokens are not looked up; the extractor may still state them."""
@@ -199,6 +201,37 @@ class NameTrie:
             lengths[at[counts]] = length
         places = np.flatnonzero(lengths)
         return places, entity[places], lengths[places]
+
+
+def trie_of(
+    words: StringTable, indptr: IntArray, name_words: IntArray, *, entities: IntArray | None = None
+) -> NameTrie:
+    """Make a trie of names, telling by itself which of them consist of function words alone.
+
+    Parameters
+    ----------
+    words
+        The vocabulary, ascending.
+    indptr, name_words
+        The words of each name; ragged, E lists, none of them empty.
+    entities
+        The names to look up; by default all.
+
+    Examples
+    --------
+    >>> trie = trie_of(StringTable.of(["oslo", "who"]), np.array([0, 1, 2]), np.array([0, 1]))
+    >>> said = np.array([1, 0], dtype=np.int32)  # who oslo
+    >>> texts = Texts(indptr=np.array([0, 2]), words=said, names=np.zeros(2, bool), skip=np.array([0]))
+    >>> trie.longest(texts, np.array([0])).entities.tolist()
+    [0]
+    """
+    grammar = np.zeros(len(words), dtype=np.bool_)
+    places = find_strings(words, sorted(FUNCTION_WORDS))
+    grammar[places[places >= 0]] = True
+    n_names = len(indptr) - 1
+    owners = np.repeat(np.arange(n_names), np.diff(indptr))
+    all_grammar = np.bincount(owners, weights=~grammar[name_words], minlength=n_names) == 0
+    return NameTrie(indptr, name_words, n_words=len(words), grammar=all_grammar, entities=entities)
 
 
 def _blocks(texts: Texts, rows: IntArray) -> Iterator[tuple[IntArray, IntArray, NDArray[np.int32], NDArray[np.bool_]]]:
