@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from hippograph.evaluation.datasets import load_questions
-from hippograph.evaluation.experiment import Evaluation, evaluate
+from hippograph.evaluation.experiment import evaluate
+from hippograph.evaluation.results import Evaluation
 from hippograph.hippograph import HippoGraph
 from hippograph.testing.contracts import check_retriever
 from hippograph.testing.toy_corpus import (

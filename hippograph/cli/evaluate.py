@@ -13,8 +13,8 @@ from hippograph.cli.models import FilterOption, embedder_of
 from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
 from hippograph.errors import InputError
 from hippograph.evaluation.datasets import load_questions
-from hippograph.evaluation.experiment import Evaluation
 from hippograph.evaluation.experiment import evaluate as measure
+from hippograph.evaluation.results import Evaluation
 from hippograph.evaluation.runs import write_run
 from hippograph.hippograph import HippoGraph
 from hippograph.store.snapshot import suspecting_damage

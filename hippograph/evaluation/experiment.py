@@ -4,105 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 from time import perf_counter
-from typing import Literal
 
 import numpy as np
 
 from hippograph.errors import InputError
+from hippograph.evaluation.bootstrap import RESAMPLES, Interval, bootstrap_intervals
+from hippograph.evaluation.by_measure import ByMeasure
 from hippograph.evaluation.datasets import QuestionSet
 from hippograph.evaluation.measures import Qrels, Run, all_recall, mean, ndcg, recall, reciprocal_rank
+from hippograph.evaluation.results import Evaluation, TypeEvaluation
 from hippograph.protocols import Retriever
 from hippograph.types import Hit
 
-__all__ = ["Evaluation", "TypeEvaluation", "evaluate"]
+__all__ = ["DEPTHS", "evaluate"]
+
+DEPTHS = (2, 5, 10)
+"""The customary depths for questions over two to four documents."""
 
 _SHOWN_IDS = 5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TypeEvaluation:
-    """The measures of the questions of one type.
-
-    Parameters
-    ----------
-    n
-        Questions of the type that have gold.
-    recall
-        Mean recall by k, 0 to 1.
-    all_recall
-        Share of questions with all gold in the first k, by k, 0 to 1.
-    """
-
-    n: int
-    recall: Mapping[int, float]
-    all_recall: Mapping[int, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
-    """What a retriever found of the gold, and how fast.
-
-    Parameters
-    ----------
-    n
-        Questions measured: those with gold.
-    n_without_gold
-        Questions left out.
-    unit
-        What was ranked: documents, or passages if the gold names some.
-    recall
-        Mean recall by k, 0 to 1.
-    all_recall
-        Share of questions with all gold in the first k, by k, 0 to 1.
-    ndcg
-        Mean nDCG by k, 0 to 1.
-    mrr
-        Mean reciprocal rank of the first gold within the largest k, 0 to 1.
-    by_type
-        Recall and all-recall of the questions of each type, by name; questions without a type are not among them.
-    latency_ms
-        Milliseconds per question at the 50th and 95th percentile, `p50` and `p95`.
-    run
-        The rankings, cut at the largest k.
-    """
-
-    n: int
-    n_without_gold: int
-    unit: Literal["document", "passage"]
-    recall: Mapping[int, float]
-    all_recall: Mapping[int, float]
-    ndcg: Mapping[int, float]
-    mrr: float
-    by_type: Mapping[str, TypeEvaluation]
-    latency_ms: Mapping[str, float]
-    run: Run
-
-    def to_json(self) -> dict[str, object]:
-        """Return everything but the run as JSON values; the keys of the measures are the k as strings."""
-        return {
-            "n": self.n,
-            "n_without_gold": self.n_without_gold,
-            "unit": self.unit,
-            "recall": _by_string(self.recall),
-            "all_recall": _by_string(self.all_recall),
-            "ndcg": _by_string(self.ndcg),
-            "mrr": self.mrr,
-            "by_type": {
-                name: {"n": part.n, "recall": _by_string(part.recall), "all_recall": _by_string(part.all_recall)}
-                for name, part in self.by_type.items()
-            },
-            "latency_ms": dict(self.latency_ms),
-        }
 
 
 def evaluate(
     retriever: Retriever,
     questions: QuestionSet,
     *,
-    ks: Sequence[int] = (2, 5, 10),
+    ks: Sequence[int] = DEPTHS,
     known: Container[str] | None = None,
+    resamples: int = RESAMPLES,
 ) -> Evaluation:
     """Measure a retriever on the questions that have gold.
 
@@ -121,9 +50,11 @@ def evaluate(
     questions
         The questions; those without gold are counted and left out.
     ks
-        The depths to measure at; the default is the customary depths for questions over two to four documents.
+        The depths to measure at.
     known
         The ids of all documents and passages of the index. If given, gold that is not among them is an error.
+    resamples
+        How many draws of the questions the confidence intervals rest on, at least 100; 0 leaves the intervals out.
 
     Returns
     -------
@@ -132,8 +63,8 @@ def evaluate(
     Raises
     ------
     InputError
-        If a k is below 1, no question has gold, gold is not in the index, or the retriever's hits do not fall in
-        score.
+        If a k is below 1, no question has gold, gold is not in the index, there are too few resamples, or the
+        retriever's hits do not fall in score.
 
     References
     ----------
@@ -168,17 +99,21 @@ def evaluate(
     by_passage = any(_is_gold_part(hit, gold) for found in hits.values() for hit in found)
     run = {id: _collapsed(found, gold, by_passage=by_passage, depth=depths[-1]) for id, found in hits.items()}
     p50, p95 = np.percentile(latencies, [50, 95], method="linear").tolist()
+    found = _per_question(qrels, run, depths)
+    means = found.apply(mean)
     return Evaluation(
         n=len(qrels),
         n_without_gold=questions.n_without_gold,
         unit="passage" if by_passage else "document",
-        recall={k: mean(recall(qrels, run, k=k)) for k in depths},
-        all_recall={k: mean(all_recall(qrels, run, k=k)) for k in depths},
-        ndcg={k: mean(ndcg(qrels, run, k=k)) for k in depths},
-        mrr=mean(reciprocal_rank(qrels, run)),
-        by_type=_by_type(questions, run, depths),
+        recall=means.recall,
+        all_recall=means.all_recall,
+        ndcg=means.ndcg,
+        mrr=means.mrr,
+        by_type=_by_type(questions, found, resamples),
         latency_ms={"p50": p50, "p95": p95},
         run=run,
+        per_question=found,
+        intervals=_intervals(found, resamples),
     )
 
 
@@ -243,20 +178,40 @@ def _collapsed(hits: Sequence[Hit], gold: Container[str], *, by_passage: bool, d
     return scores
 
 
-def _by_type(questions: QuestionSet, run: Run, depths: Sequence[int]) -> dict[str, TypeEvaluation]:
-    parts: dict[str, dict[str, Mapping[str, int]]] = {}
+def _per_question(qrels: Qrels, run: Run, depths: Sequence[int]) -> ByMeasure[Mapping[str, float]]:
+    return ByMeasure(
+        recall={k: recall(qrels, run, k=k) for k in depths},
+        all_recall={k: all_recall(qrels, run, k=k) for k in depths},
+        ndcg={k: ndcg(qrels, run, k=k) for k in depths},
+        mrr=reciprocal_rank(qrels, run),
+    )
+
+
+def _by_type(
+    questions: QuestionSet, found: ByMeasure[Mapping[str, float]], resamples: int
+) -> dict[str, TypeEvaluation]:
+    members: dict[str, list[str]] = {}
     for question in questions.questions:
         if question.gold and question.type:
-            parts.setdefault(question.type, {})[question.id] = question.gold
-    return {
-        name: TypeEvaluation(
-            n=len(qrels),
-            recall={k: mean(recall(qrels, run, k=k)) for k in depths},
-            all_recall={k: mean(all_recall(qrels, run, k=k)) for k in depths},
-        )
-        for name, qrels in sorted(parts.items())
-    }
+            members.setdefault(question.type, []).append(question.id)
+    return {name: _of_type(found, ids, resamples) for name, ids in sorted(members.items())}
 
 
-def _by_string(values: Mapping[int, float]) -> dict[str, float]:
-    return {str(k): value for k, value in values.items()}
+def _of_type(found: ByMeasure[Mapping[str, float]], ids: Sequence[str], resamples: int) -> TypeEvaluation:
+    part = found.apply(lambda values: {id: values[id] for id in ids})
+    means = part.apply(mean)
+    return TypeEvaluation(
+        n=len(ids),
+        recall=means.recall,
+        all_recall=means.all_recall,
+        ndcg=means.ndcg,
+        mrr=means.mrr,
+        intervals=_intervals(part, resamples),
+    )
+
+
+def _intervals(found: ByMeasure[Mapping[str, float]], resamples: int) -> ByMeasure[Interval] | None:
+    if not resamples or len(found.mrr) < 2:
+        return None
+    columns = np.array([list(values.values()) for values in found.flat()])
+    return found.filled(bootstrap_intervals(columns.T, resamples=resamples))

@@ -80,11 +80,16 @@ def test_json_has_the_keys_of_the_contract() -> None:
     for name in ("recall", "all_recall", "ndcg"):
         assert list(value[name]) == ["2", "5", "10"]
         assert all(0 <= share <= 1 for share in value[name].values())
-    assert value["by_type"]["comparison"] == {
-        "n": 1,
-        "recall": {"2": 0.0, "5": 1.0, "10": 1.0},
-        "all_recall": {"2": 0.0, "5": 1.0, "10": 1.0},
-    }
+    one = value["by_type"]["comparison"]
+    assert (one["n"], one["mrr"], one["intervals"]) == (1, 0.25, None)
+    assert one["recall"] == one["all_recall"] == {"2": 0.0, "5": 1.0, "10": 1.0}
+    assert list(one["ndcg"]) == ["2", "5", "10"]
+    for part in (value, value["by_type"]["bridge"]):
+        assert set(part["intervals"]) == {"recall", "all_recall", "ndcg", "mrr"}
+        for name in ("recall", "all_recall", "ndcg"):
+            for k, (low, high) in part["intervals"][name].items():
+                assert 0 <= low <= part[name][k] + 1e-6
+                assert part[name][k] - 1e-6 <= high <= 1
     assert set(value["latency_ms"]) == {"p50", "p95"}
     assert 0 < value["mrr"] < 1
     assert "run" not in value
