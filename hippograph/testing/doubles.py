@@ -13,7 +13,7 @@ import numpy as np
 from hippograph.errors import InputError
 from hippograph.types import Extraction, FloatArray, Passage, TextRole, Triple
 
-__all__ = ["CapitalsExtractor", "HashingEmbedder"]
+__all__ = ["CapitalsExtractor", "HashingEmbedder", "OverlapCrossEncoder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,35 @@ def _features(text: str) -> Iterator[str]:
         yield word
         padded = f"<{word}>"
         yield from (padded[start : start + 3] for start in range(len(padded) - 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlapCrossEncoder:
+    """Score a pair by the words of the query that the text shares: 1 for all of them, -1 for none.
+
+    Examples
+    --------
+    >>> OverlapCrossEncoder().score([("Who sailed?", "Nansen sailed."), ("Who sailed?", "Oslo")]).tolist()
+    [0.0, -1.0]
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Names the double."""
+        return "overlap:1"
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> FloatArray:
+        """Score pairs of a query and a text; a query without words scores -1.
+
+        Returns
+        -------
+        Shape (len(pairs),), float32, -1 to 1.
+        """
+        shares = np.empty(len(pairs), dtype=np.float32)
+        for row, (query, text) in enumerate(pairs):
+            asked, said = (set(re.findall(r"\w+", side.casefold())) for side in (query, text))
+            shares[row] = len(asked & said) / max(1, len(asked))
+        return 2 * shares - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

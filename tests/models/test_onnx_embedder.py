@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hippograph.errors import InputError, MissingExtraError, ModelError
-from hippograph.models import onnx_embedder
+from hippograph.models import onnx_session
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.models.weights import packaged_folder
 from hippograph.testing.contracts import check_embedder
@@ -103,13 +103,13 @@ def test_lone_surrogates_are_text_too(embedder):
 
 
 def test_threads_share_one_model(monkeypatch):
-    embedder, results, loads, session = OnnxEmbedder(), [], [], onnx_embedder._session
+    embedder, results, loads, session = OnnxEmbedder(), [], [], onnx_session._session
 
     def counted(runtime, file):
         loads.append(file)
         return session(runtime, file)
 
-    monkeypatch.setattr(onnx_embedder, "_session", counted)
+    monkeypatch.setattr(onnx_session, "_session", counted)
     threads = [
         threading.Thread(target=lambda: results.append(embedder.embed(TEXTS[:5], role="passage"))) for _ in range(4)
     ]
@@ -151,7 +151,7 @@ def test_an_altered_wheel_is_refused(folder, monkeypatch):
     with (folder / "model.onnx").open("r+b") as file:
         file.seek(1_000_000)
         file.write(b"\0" * 16)
-    monkeypatch.setattr("hippograph.models.onnx_embedder.packaged_folder", lambda *parts: folder)
+    monkeypatch.setattr("hippograph.models.onnx_session.packaged_folder", lambda *parts: folder)
     with pytest.raises(ModelError, match=r"model\.onnx was altered: its SHA-256 is .*pip install"):
         OnnxEmbedder().embed(["Oslo"], role="entity")
 
@@ -169,7 +169,7 @@ def test_a_missing_model_is_named(tmp_path, use):
 
 
 def test_no_wheel_and_no_path(monkeypatch):
-    monkeypatch.setattr("hippograph.models.onnx_embedder.packaged_folder", lambda *parts: None)
+    monkeypatch.setattr("hippograph.models.onnx_session.packaged_folder", lambda *parts: None)
     with pytest.raises(ModelError, match=r"pip install 'hippograph\[local\]'"):
         OnnxEmbedder().embed(["Oslo"], role="entity")
 
