@@ -46,7 +46,7 @@ clean:
 $(VENV)/.installed: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet --editable '.[local,fast,notebook,parquet,igraph]' --group dev
+	$(BIN)/python -m pip install --quiet --editable '.[local,fast,notebook,parquet,igraph,langchain,llama-index]' --group dev
 	touch $@
 
 $(VENV)/llm/.installed: tests/llm/requirements.txt | $(VENV)/.installed

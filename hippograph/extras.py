@@ -19,7 +19,7 @@ def import_extra(package: str, *, extra: str) -> ModuleType:
     Parameters
     ----------
     package
-        The module's name, which is also the package's.
+        The module's name, which is also the package's, or that of a part of a package that others share.
     extra
         The extra of hippograph that installs it.
 
@@ -38,6 +38,6 @@ def import_extra(package: str, *, extra: str) -> ModuleType:
         return importlib.import_module(package)
     except ModuleNotFoundError as error:
         # A package that is there but lacks one of its own requirements is another fault, with another remedy.
-        if error.name != package:
+        if error.name is None or not f"{package}.".startswith(f"{error.name}."):
             raise
         raise MissingExtraError(package=package, extra=extra) from error

@@ -62,6 +62,8 @@ def test_importing_loads_no_model_library():
         "matplotlib",
         "pyarrow",
         "igraph",
+        "langchain_core",
+        "llama_index",
     }
     probe = f"import sys, hippograph, hippograph.cli.app; print(sorted({heavy!r} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
