@@ -1,0 +1,303 @@
+"""LinearRAG: retrieval over a graph without relations, whose entities are bridged by sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from hippograph.errors import InputError
+from hippograph.graph.pagerank import Walk, check_damping, personalized_pageranks, restart_distribution
+from hippograph.protocols import Embedder
+from hippograph.retrieve.activation import Activation, bridge
+from hippograph.retrieve.linking import EntityLinker
+from hippograph.retrieve.nearest import cosines, nearest, top
+from hippograph.retrieve.ranked import Stopwatch, check_request, hits
+from hippograph.retrieve.seeding import Reset
+from hippograph.retrieve.sentence_graph import SentenceGraph
+from hippograph.retrieve.trace import Trace
+from hippograph.store.snapshot import Snapshot
+from hippograph.types import DoubleArray, Evidence, FloatArray, IntArray, Ranking, Stage
+
+__all__ = ["LinearRAGRetriever"]
+
+# Numbers that a block of walks may hold in one of its matrices: 32 MB.
+_BLOCK = 1 << 22
+# All passages are seeded; so many of them, the heaviest, are named in the evidence.
+_NAMED_PASSAGES = 100
+# A query that all sentences repeat would divide by zero.
+_MOST_TYPICAL = 0.99
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LinearRAGRetriever:
+    """Ranks passages as LinearRAG does: no relation, no synonym and no language model is needed.
+
+    The entities that a query names activate others, through the sentences most like the query, tier by tier. The walk
+    restarts from all of them and from every passage, which weighs what its vector says and what the entities in it add:
+    `passage_weight * (passage_ratio * dense + ln(1 + sum of strength * ln(1 + mentions) / tier))`, `dense` being the
+    cosines stretched to 0 to 1. A query that names no entity ranks passages by cosine. Scores are shares of the walk's
+    time, or cosines. The evidence names the entities and the 100 heaviest passages among the seeds; `trace` has all.
+
+    The reference's configuration and its command line disagree; where they do, the defaults are those of the command
+    line, which its README runs: `threshold` 0.4 (the configuration has 0.5), `sentences` 3 (1), `passage_ratio` 2
+    (1.5). These thresholds are for an embedder that gives unrelated texts a cosine near 0, which others do not. So a
+    sentence's cosine `c` counts as `(c - m) / (1 - m)`, `m` being the mean of all sentences' cosines to the query.
+
+    Parameters
+    ----------
+    snapshot
+        The index, or a part of it.
+    embedder
+        The embedder it was built with.
+    sentence_graph
+        Made of the same snapshot.
+    sentence_vectors
+        The vectors of its sentences, shape (S, d).
+    entities
+        How names are linked.
+    tiers
+        How many tiers of entities there are, the named ones included; 3 in the reference (`max_iterations`).
+    threshold
+        Activation below it is not passed on, 0 or more.
+    sentences
+        How many sentences each entity passes its activation on through.
+    passage_ratio
+        What the cosine of a passage weighs against the entities in it.
+    passage_weight
+        What passages weigh against entities; 0.05 in the reference.
+    damping
+        Probability of following an edge; 0.5 in the reference.
+    tolerance
+        L1 change at which the walk stops.
+    parity
+        Do as the reference does: each name of the query is linked to the entity with the nearest vector, however far
+        that is, and counts as much as that is near; cosines of sentences count as they are; activation follows the
+        reference's order and overwrites (see `bridge`); mentions are counted as substrings of the small letters ("art"
+        in "party"), text by text. Not repeated: names are found by the dictionary and by capitals, not by a parser; the
+        graph has the index's names, and joins no neighbours that belong to different documents.
+
+    Raises
+    ------
+    InputError
+        If a parameter is out of range, or the vectors are not those of the sentences.
+
+    References
+    ----------
+    Zhuang et al., LinearRAG: Linear Graph Retrieval Augmented Generation on Large-scale Corpora (ICLR 2026), and its
+    program, https://github.com/DEEP-PolyU/LinearRAG.
+    """
+
+    snapshot: Snapshot
+    embedder: Embedder
+    sentence_graph: SentenceGraph
+    sentence_vectors: FloatArray
+    entities: EntityLinker = field(default_factory=EntityLinker)
+    tiers: int = 3
+    threshold: float = 0.4
+    sentences: int = 3
+    passage_ratio: float = 2.0
+    passage_weight: float = 0.05
+    damping: float = 0.5
+    tolerance: float = 1e-6
+    parity: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.sentence_vectors) != len(self.sentence_graph.sentences):
+            raise InputError(
+                f"there are {len(self.sentence_vectors)} vectors of {len(self.sentence_graph.sentences)} sentences; "
+                "give those that sentence_graph.vectors returns"
+            )
+        for name, least in (("tiers", 1), ("sentences", 1), ("threshold", 0), ("passage_ratio", 0)):
+            if not least <= getattr(self, name) < np.inf:
+                raise InputError(f"{name} is {getattr(self, name)}; give {least} or more")
+        if not 0 < self.passage_weight < np.inf:
+            raise InputError(f"passage_weight is {self.passage_weight}; give more than 0")
+        check_damping(self.damping)
+
+    def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
+        """Rank passages for each query.
+
+        Raises
+        ------
+        InputError
+            If `k` is below 1 or a query is blank.
+        ConvergenceError
+            If the walk does not reach its tolerance.
+        """
+        return [ranking for _, ranking in self._ranked(queries, k)]
+
+    def trace(self, query: str, *, k: int = 5) -> Trace:
+        """Rank passages for one query, and tell all that led there.
+
+        Raises
+        ------
+        InputError, ConvergenceError
+            As for `retrieve`.
+        """
+        [(plan, ranking)] = self._ranked([query], k)
+        graph = self.sentence_graph.graph
+        others = {} if plan.reset is None else dict.fromkeys(range(graph.n_entities, graph.n_nodes), "dense")
+        return Trace(
+            ranking=ranking,
+            graph=graph,
+            entity_names=self.snapshot.entity_names,
+            passage_ids=self.snapshot.passages.ids,
+            reset=plan.reset,
+            reasons=others | plan.reasons,
+            damping=self.damping,
+        )
+
+    def _ranked(self, queries: Sequence[str], k: int) -> Iterator[tuple[_Plan, Ranking]]:
+        """Yield what was planned and found for each query, walking for as many at a time as memory allows."""
+        check_request(queries, k)
+        watch = Stopwatch()
+        vectors = self.embedder.embed(queries, role="query")
+        watch.lap("embed")
+        timings = {"embed": watch.timings["embed"] / max(1, len(queries))}
+        room = max(1, _BLOCK // max(1, self.sentence_graph.graph.n_nodes))
+        for at in range(0, len(queries), room):
+            block = zip(queries[at : at + room], vectors[at : at + room], strict=True)
+            plans = [self._plan(query, vector, timings) for query, vector in block]
+            walks = iter(self._walks([plan.reset for plan in plans if plan.reset is not None]))
+            for plan in plans:
+                yield plan, self._ranking(plan, next(walks) if plan.reset is not None else None, k)
+
+    def _plan(self, query: str, vector: FloatArray, timings: Mapping[str, float]) -> _Plan:
+        """Decide where the walk for a query restarts."""
+        watch = Stopwatch()
+        similarities = cosines(self.snapshot.passage_vectors, vector)
+        watch.lap("dense")
+        named = self._named(query)
+        watch.lap("link entities")
+        if not named:
+            return _Plan(query=query, similarities=similarities, timings={**timings, **watch.timings})
+        activation = bridge(
+            self.sentence_graph,
+            {entity: confidence for entity, (confidence, _) in named.items()},
+            self._likeness(vector),
+            tiers=self.tiers,
+            threshold=self.threshold,
+            sentences=self.sentences,
+            parity=self.parity,
+        )
+        watch.lap("activate")
+        reset, reasons = self._reset(activation, similarities)
+        reasons |= {entity: f"tier {tier}" for entity, tier in activation.tiers.items()}
+        reasons |= {entity: reason for entity, (_, reason) in named.items()}
+        watch.lap("seed")
+        return _Plan(
+            query=query,
+            similarities=similarities,
+            reset=reset,
+            reasons=reasons,
+            timings={**timings, **watch.timings},
+        )
+
+    def _named(self, query: str) -> dict[int, tuple[float, str]]:
+        """Return the entities that a query names, how surely, and why."""
+        if not len(self.snapshot.entity_keys):
+            return {}
+        if not self.parity:
+            links = self.entities.link(query, self.snapshot, self.embedder)
+            return {link.entity: (link.confidence, link.reason) for link in links}
+        links = replace(self.entities, threshold=-1.0).link(query, self.snapshot, self.embedder)
+        names = [query[link.start : link.end].lower() for link in links]
+        vectors = self.embedder.embed(names, role="entity")
+        best = [int(row[0]) for row in nearest(self.snapshot.entity_vectors, vectors, k=1)]
+        near = [float(self.snapshot.entity_vectors[entity] @ row) for entity, row in zip(best, vectors, strict=True)]
+        return {entity: (cosine, "similar name") for entity, cosine in zip(best, near, strict=True) if cosine > 0}
+
+    def _likeness(self, vector: FloatArray) -> Callable[[IntArray], DoubleArray]:
+        """Return what tells how like a query some sentences are."""
+        typical = 0.0 if self.parity else min(float(self._mean_sentence @ vector), _MOST_TYPICAL)
+
+        def likeness(sentences: IntArray) -> DoubleArray:
+            compared = cosines(self.sentence_vectors[sentences], vector).astype(np.float64)
+            centred: DoubleArray = (compared - typical) / (1.0 - typical)
+            return centred
+
+        return likeness
+
+    @cached_property
+    def _mean_sentence(self) -> DoubleArray:
+        # Its product with a query is the mean cosine of all sentences to the query.
+        if not len(self.sentence_vectors):
+            return np.zeros(self.embedder.dimension)
+        mean: DoubleArray = self.sentence_vectors.mean(axis=0, dtype=np.float64)
+        return mean
+
+    def _reset(self, activation: Activation, similarities: FloatArray) -> tuple[DoubleArray, dict[int, str]]:
+        """Return the restart distribution, and why each of the heaviest passages has a share in it."""
+        graph = self.sentence_graph.graph
+        bonus = np.zeros(graph.n_passages)
+        for entity, strength in activation.strengths.items():
+            passages, counts = self._substrings(entity) if self.parity else self.sentence_graph.mentions_of(entity)
+            bonus[passages] += strength * np.log1p(counts) / activation.tiers[entity]
+        weights = np.zeros(graph.n_nodes)
+        weights[list(activation.weights)] = list(activation.weights.values())
+        dense = self.passage_ratio * _stretched(similarities)
+        weights[graph.n_entities :] = self.passage_weight * (dense + np.log1p(bonus))
+        heaviest = top(weights[graph.n_entities :], k=_NAMED_PASSAGES).tolist()
+        reasons = {graph.n_entities + row: "dense, mention" if bonus[row] > 0 else "dense" for row in heaviest}
+        return restart_distribution(graph, weights), reasons
+
+    def _substrings(self, entity: int) -> tuple[IntArray, IntArray]:
+        """Count a name in all passages, inside of words too, as the reference does."""
+        name = self.snapshot.entity_names[entity].lower()
+        counts = np.array([text.count(name) for text in self._small_letters], dtype=np.int64)
+        passages = np.flatnonzero(counts)
+        return passages, counts[passages]
+
+    @cached_property
+    def _small_letters(self) -> list[str]:
+        return [passage.headed_text.lower() for passage in self.snapshot.passages]
+
+    def _walks(self, resets: list[DoubleArray]) -> list[Walk]:
+        if not resets:
+            return []
+        columns = np.stack(resets, axis=1)
+        graph = self.sentence_graph.graph
+        return personalized_pageranks(graph, columns, damping=self.damping, tolerance=self.tolerance)
+
+    def _ranking(self, plan: _Plan, walk: Walk | None, k: int) -> Ranking:
+        watch = Stopwatch()
+        n_entities = self.sentence_graph.graph.n_entities
+        stages = [self._stage("dense", plan.similarities, k)]
+        if plan.reset is None or walk is None:
+            rows = top(plan.similarities, k=k)
+            found = hits(rows.tolist(), plan.similarities[rows].tolist(), self.snapshot)
+            evidence = Evidence(stages=tuple(stages))
+        else:
+            mass = walk.mass[n_entities:]
+            rows = top(mass, k=k)
+            found = hits(rows.tolist(), mass[rows].tolist(), self.snapshot)
+            stages += [self._stage("seeds", plan.reset[n_entities:], k), self._stage("walk", mass, k)]
+            seeds = Reset(weights=plan.reset, reasons=plan.reasons).seeds(self.snapshot)
+            evidence = Evidence(seeds=seeds, walk=walk.report, stages=tuple(stages))
+        watch.lap("rank")
+        return Ranking(query=plan.query, hits=found, evidence=evidence, timings={**plan.timings, **watch.timings})
+
+    def _stage(self, name: str, scores: FloatArray | DoubleArray, k: int) -> Stage:
+        ids = self.snapshot.passages.ids
+        return Stage(name=name, passages=tuple((ids[row], float(scores[row])) for row in top(scores, k=k).tolist()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Plan:
+    """Where the walk for a query restarts, and why; without a reset there is no walk."""
+
+    query: str
+    similarities: FloatArray
+    reset: DoubleArray | None = None
+    reasons: dict[int, str] = field(default_factory=dict)
+    timings: Mapping[str, float]
+
+
+def _stretched(similarities: FloatArray) -> DoubleArray:
+    """Stretch values to 0 to 1; all to 1 if they are equal."""
+    values = similarities.astype(np.float64)
+    low, high = values.min(), values.max()
+    return (values - low) / (high - low) if high > low else np.ones_like(values)
