@@ -11,7 +11,7 @@ from hippograph.errors import InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.types import DoubleArray, IntArray
 
-__all__ = ["Neighbourhood", "ego"]
+__all__ = ["Neighbourhood", "edges_between", "ego"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -76,7 +76,7 @@ def ego(graph: KnowledgeGraph, nodes: Sequence[int], *, radius: int = 1, max_nod
         ring = _next_ring(graph, ring, distances)[: max_nodes - len(distances)]
         distances.update(dict.fromkeys(ring, distance))
     reached = np.fromiter(distances, dtype=np.int64, count=len(distances))
-    edges, weights = _edges_between(graph, reached)
+    edges, weights = edges_between(graph, reached)
     return Neighbourhood(
         nodes=reached,
         distances=np.fromiter(distances.values(), dtype=np.int64, count=len(distances)),
@@ -96,7 +96,27 @@ def _next_ring(graph: KnowledgeGraph, ring: list[int], known: dict[int, int]) ->
     return sorted(heaviest, key=lambda node: (-heaviest[node], node))
 
 
-def _edges_between(graph: KnowledgeGraph, nodes: IntArray) -> tuple[IntArray, DoubleArray]:
+def edges_between(graph: KnowledgeGraph, nodes: IntArray) -> tuple[IntArray, DoubleArray]:
+    """List all edges between some nodes, ascending.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    nodes
+        Shape (n,).
+
+    Returns
+    -------
+    Node ids at the two ends, the lower first, shape (m, 2), and the weights, shape (m,).
+
+    Examples
+    --------
+    >>> from hippograph.graph.knowledge_graph import from_edges
+    >>> graph = from_edges([0, 0, 1], [1, 2, 2], [1.0, 3.0, 2.0], n_entities=2, n_passages=1)
+    >>> [values.tolist() for values in edges_between(graph, np.array([2, 0]))]
+    [[[0, 2]], [3.0]]
+    """
     edges: list[tuple[int, int]] = []
     kept: list[float] = []
     for node in np.sort(nodes).tolist():

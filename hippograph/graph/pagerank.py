@@ -20,7 +20,14 @@ from hippograph.errors import ConvergenceError, InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.types import DoubleArray, WalkReport
 
-__all__ = ["Walk", "check_damping", "personalized_pagerank", "personalized_pageranks", "restart_distribution"]
+__all__ = [
+    "Walk",
+    "check_damping",
+    "personalized_pagerank",
+    "personalized_pageranks",
+    "restart_distribution",
+    "restart_inflow",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -154,7 +161,7 @@ def _iterate(
     walks: dict[int, Walk] = {}
     running = np.arange(restart.shape[1])
     per_degree = np.divide(damping, graph.degrees, out=np.zeros(graph.n_nodes), where=graph.degrees > 0)[:, None]
-    source = _sources(graph, restart, damping)
+    source = restart_inflow(graph, restart, damping=damping)
     before, mass, weight = restart, restart, 1.0
     change = np.full(len(running), np.inf)
     for iteration in range(1, max_iterations + 1):
@@ -178,18 +185,6 @@ def _iterate(
     )
 
 
-def _sources(graph: KnowledgeGraph, restart: DoubleArray, damping: float) -> DoubleArray:
-    """Return what enters each node by restarting, the mass that nodes without edges send back included.
-
-    Such a node is entered by restarting alone, so its mass is in closed form: with the share `R` of the restarts that
-    go to such nodes, they hold `(1 - d) R / (1 - d R)`.
-    """
-    share = _column_sums(restart[np.flatnonzero(graph.degrees == 0)])
-    lost = (1 - damping) * share / (1 - damping * share)
-    sources: DoubleArray = (1 - damping + damping * lost) * restart
-    return sources
-
-
 def restart_distribution(graph: KnowledgeGraph, reset: ArrayLike) -> DoubleArray:
     """Check a reset vector and scale it to add up to 1.
 
@@ -211,6 +206,39 @@ def restart_distribution(graph: KnowledgeGraph, reset: ArrayLike) -> DoubleArray
     scaled = values / largest
     distribution: DoubleArray = scaled / scaled.sum()
     return distribution
+
+
+def restart_inflow(graph: KnowledgeGraph, restart: DoubleArray, *, damping: float) -> DoubleArray:
+    """Tell what enters each node by restarting, the mass that nodes without edges send back included.
+
+    Such a node is entered by restarting alone, so its mass is in closed form: with the share `R` of the restarts that
+    go to such nodes, they hold `(1 - d) R / (1 - d R)`.
+
+    Parameters
+    ----------
+    graph
+        The graph.
+    restart
+        Restart distributions, adding up to 1; shape (N,), or (N, Q) with one per column.
+    damping
+        Probability of following an edge rather than restarting.
+
+    Returns
+    -------
+    Shape as that of `restart`.
+
+    Examples
+    --------
+    >>> from hippograph.graph.knowledge_graph import from_edges
+    >>> lonely = from_edges([0], [1], [1.0], n_entities=2, n_passages=1)
+    >>> restart_inflow(lonely, np.array([0.5, 0.0, 0.5]), damping=0.5).round(4).tolist()
+    [0.3333, 0.0, 0.3333]
+    """
+    columns = restart.reshape(graph.n_nodes, -1)
+    share = _column_sums(columns[np.flatnonzero(graph.degrees == 0)])
+    lost = (1 - damping) * share / (1 - damping * share)
+    inflow: DoubleArray = (1 - damping + damping * lost) * columns
+    return inflow.reshape(restart.shape)
 
 
 def check_damping(damping: float) -> None:
