@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
 
 import numpy as np
 
 from hippograph.errors import InputError
 from hippograph.protocols import Embedder
+from hippograph.retrieve.name_parts import partly_named
+from hippograph.retrieve.name_table import is_in, name_table
 from hippograph.retrieve.nearest import nearest
+from hippograph.retrieve.query_words import Mention, QueryWords
+from hippograph.retrieve.spellings import loosely_spelt, misspelt
+from hippograph.retrieve.titles import qualified_passages
 from hippograph.store.snapshot import Snapshot
 from hippograph.text.function_words import is_grammar, reads_as_name
-from hippograph.text.normalization import Token, tokens
 from hippograph.types import FloatArray, LinkedTriple
 
 __all__ = ["EntityLink", "EntityLinker", "TripleLinker", "find_names"]
 
-_CAPITALISED = re.compile(r"[^\W\d_]", re.UNICODE)
+_FEW_WORDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +38,15 @@ class EntityLink:
     confidence
         How sure the link is, 0 to 1.
     reason
-        `mention`, `similar name` or `triple`.
+        `mention`: as the index writes the name; `spelling`: with other diacritics, hyphens, numerals or a plural;
+        `misspelling`; `short form`: with other middle names or initials; `part of a name`; `similar name`: by vectors;
+        `triple`.
     start, end
         The first and one-past-last character of the words of the query that say so, at the first mention; links with
         the same ones are readings of one mention. Both are 0 for links through triples, which no single words make.
+    passages
+        Of several passages that the name is the title of, those that the query means by what it says in addition, by
+        number; () if there is no telling.
     """
 
     entity: int
@@ -44,6 +54,7 @@ class EntityLink:
     reason: str
     start: int = 0
     end: int = 0
+    passages: tuple[int, ...] = ()
 
 
 def find_names(words: Sequence[str], keys: Sequence[str]) -> list[tuple[int, int, int]]:
@@ -98,15 +109,22 @@ def _longest_name(words: Sequence[str], at: int, keys: Sequence[str]) -> tuple[i
 
 @dataclass(frozen=True, kw_only=True)
 class EntityLinker:
-    """Links queries to entities: by the dictionary of all names, then by vectors for names that are in no dictionary.
+    """Links queries to entities: by the dictionary of all names, by spelling, by parts of names, then by vectors.
+
+    A name is looked for as the index writes it first. Only what is left over is compared with other spellings
+    (diacritics, hyphens, numerals, plurals), then with misspellings, parts and short forms of names, and what looks
+    like a name and is none of these with the names' vectors: that asks the embedder, the others do not.
 
     Parameters
     ----------
     threshold
         Smallest cosine at which an unknown name counts as a spelling of a known one.
+    spelling
+        Whether names that the query writes otherwise than the index are looked for by their letters.
     """
 
     threshold: float = 0.85
+    spelling: bool = True
 
     def link(self, query: str, snapshot: Snapshot, embedder: Embedder) -> list[EntityLink]:
         """List the entities a query mentions, each once, in the order of mention.
@@ -120,46 +138,85 @@ class EntityLinker:
         embedder
             The embedder the index was built with.
         """
-        words = tokens(query)
-        found = [
-            (first, last, number)
-            for first, last, number in find_names([word.key for word in words], snapshot.entity_keys)
-            if not is_grammar(snapshot.entity_keys[number]) or reads_as_name(query, words[first:last])
-        ]
+        if not len(snapshot.entity_keys):
+            return []
+        words = QueryWords.of(query)
+        mentions = _as_written(words, snapshot)
+        if self.spelling and _leaves_something(words, mentions, snapshot):
+            table = name_table(snapshot)
+            for find in (loosely_spelt, misspelt, partly_named):
+                mentions = find(words, table, mentions)
+        mentions += self._by_vectors(words, mentions, snapshot, embedder)
         links: dict[int, EntityLink] = {}
-        for first, last, number in found:
-            start, end = words[first].start, words[last - 1].end
-            mention = EntityLink(entity=number, confidence=1.0, reason="mention", start=start, end=end)
-            links.setdefault(number, mention)
-        known = {place for first, last, _ in found for place in range(first, last)}
-        unknown = _capitalised_runs(query, words, known)
-        if unknown and len(snapshot.entity_keys):
-            vectors = embedder.embed([query[start:end] for start, end in unknown], role="entity")
-            best = nearest(snapshot.entity_vectors, vectors, k=1)
-            for (start, end), row, (number, *_) in zip(unknown, vectors, best, strict=True):
-                cosine = float(snapshot.entity_vectors[number] @ row)
-                if cosine >= self.threshold:
-                    sure = min(cosine, 1.0)
-                    link = EntityLink(entity=int(number), confidence=sure, reason="similar name", start=start, end=end)
-                    links.setdefault(link.entity, link)
+        for mention in mentions:
+            links.setdefault(mention.entity, _link(mention, words, snapshot))
         return list(links.values())
 
+    def _by_vectors(
+        self, query: QueryWords, mentions: Sequence[Mention], snapshot: Snapshot, embedder: Embedder
+    ) -> list[Mention]:
+        """Find names for the capitalised words that nothing else was found for."""
+        runs = query.capital_runs(_covered(mentions))
+        if self.spelling:
+            runs = [run for run in runs if query.cased and not _is_plain(query.keys[slice(*run)], snapshot)]
+        if not runs:
+            return []
+        texts = [query.text[query.words[first].start : query.words[last - 1].end] for first, last in runs]
+        vectors = embedder.embed(texts, role="entity")
+        best = nearest(snapshot.entity_vectors, vectors, k=1)
+        found = []
+        for (first, last), row, (number, *_) in zip(runs, vectors, best, strict=True):
+            sure = min(float(snapshot.entity_vectors[number] @ row), 1.0)
+            if sure >= self.threshold:
+                name = Mention(first=first, last=last, entity=int(number), confidence=sure, reason="similar name")
+                found.append(name)
+        return found
 
-def _capitalised_runs(query: str, words: Sequence[Token], known: set[int]) -> list[tuple[int, int]]:
-    """Spans of the query that look like names and that the dictionary does not know.
 
-    A single capitalised word at the start of a query is its grammar, not a name.
-    """
-    runs: list[list[int]] = []
-    for place, word in enumerate(words):
-        letter = _CAPITALISED.match(query, word.start)
-        if place in known or letter is None or not letter.group().isupper():
-            continue
-        if runs and runs[-1][-1] == place - 1:
-            runs[-1].append(place)
-        else:
-            runs.append([place])
-    return [(words[run[0]].start, words[run[-1]].end) for run in runs if run != [0]]
+def _as_written(query: QueryWords, snapshot: Snapshot) -> list[Mention]:
+    """Find the names that the query writes as the index does."""
+    # Where capitals tell nothing, they make no names of words like "who", unless there is little else.
+    telling = query.cased or len(query.words) <= _FEW_WORDS
+    return [
+        Mention(first=first, last=last, entity=number, confidence=1.0, reason="mention")
+        for first, last, number in find_names(query.keys, snapshot.entity_keys)
+        if not is_grammar(snapshot.entity_keys[number])
+        or (telling and reads_as_name(query.text, query.words[first:last]))
+    ]
+
+
+def _covered(mentions: Sequence[Mention]) -> set[int]:
+    return {place for mention in mentions for place in range(mention.first, mention.last)}
+
+
+def _leaves_something(query: QueryWords, mentions: Sequence[Mention], snapshot: Snapshot) -> bool:
+    """Whether there may be names in a query beside those that are written as in the index, or longer ones."""
+    if any(one.last == other.first for one, other in pairwise(mentions)):
+        return True
+    covered = _covered(mentions)
+    for place, key in enumerate(query.keys):
+        if place not in covered and not query.grammar[place]:
+            named = query.cased and place > 0 and query.capital[place]
+            if named or not key.isalpha() or not is_in(key, snapshot.evidence.words):
+                return True
+    return False
+
+
+def _is_plain(words: Sequence[str], snapshot: Snapshot) -> bool:
+    """Whether a single word is one that the texts use, and no name there."""
+    return len(words) == 1 and is_in(words[0], snapshot.evidence.words)
+
+
+def _link(mention: Mention, query: QueryWords, snapshot: Snapshot) -> EntityLink:
+    said = query.keys[: mention.first] + query.keys[mention.last :]
+    return EntityLink(
+        entity=mention.entity,
+        confidence=mention.confidence,
+        reason=mention.reason,
+        start=query.words[mention.first].start,
+        end=query.words[mention.last - 1].end,
+        passages=qualified_passages(mention.entity, said, snapshot),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
