@@ -11,10 +11,10 @@ from typing import Final
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.protocols import CrossEncoder, Embedder, Extractor, Retriever
-from hippograph.types import Extraction, Passage
+from hippograph.protocols import CrossEncoder, Embedder, Extractor, RecognitionMemory, Retriever
+from hippograph.types import Extraction, Passage, Recognition, Triple
 
-__all__ = ["check_cross_encoder", "check_embedder", "check_extractor", "check_retriever"]
+__all__ = ["check_cross_encoder", "check_embedder", "check_extractor", "check_recognition_memory", "check_retriever"]
 
 _TEXTS: Final = (
     "Marie Curie was born in Warsaw.",
@@ -154,6 +154,48 @@ def _extractions(extractor: Extractor, passages: Sequence[Passage]) -> dict[str,
         found[passage.id] = extraction
     _require(len(found) == len(passages), f"{len(passages)} passages gave {len(found)} extractions")
     return found
+
+
+def check_recognition_memory(memory: RecognitionMemory) -> None:
+    """Check that a recognition memory keeps the contract of `hippograph.protocols.RecognitionMemory`.
+
+    Those that ask a language model keep it only as far as the model is deterministic.
+
+    Raises
+    ------
+    AssertionError
+        Naming the clause that is broken.
+
+    Examples
+    --------
+    >>> from hippograph.retrieve.recognition import NoRecognition
+    >>> check_recognition_memory(NoRecognition())
+    """
+    _require(isinstance(memory, RecognitionMemory), "it lacks a member of the protocol")
+    born = Triple("Marie Curie", "was born in", "Warsaw")
+    queries = ["Where was Marie Curie born?", "Где находится Осло?", "Who sailed?", "C++ {{facts}}"]
+    triples = [[born, Triple("Осло", "в", "Норвегии"), born], [Triple('"}]', "<|im_end|>", "{{question}}")], [], [born]]
+    judged = memory.recognise(queries, triples)
+    _require(len(judged) == len(queries), f"{len(queries)} queries gave {len(judged)} recognitions")
+    _require(memory.recognise([], []) == [], "no queries gave recognitions")
+    _require(memory.recognise(queries[::-1], triples[::-1]) == judged[::-1], "they do not follow the queries")
+    for query, candidates, one in zip(queries, triples, judged, strict=True):
+        _check_recognition(one, len(candidates), asked=f"for {query!r}")
+        _require(memory.recognise([query], [candidates]) == [one], f"for {query!r} it depends on the other queries")
+    try:
+        memory.recognise(queries, triples[1:])
+    except InputError:
+        return
+    _require(False, "queries without candidates of their own are not refused with InputError")
+
+
+def _check_recognition(one: Recognition, n_triples: int, *, asked: str) -> None:
+    _require(set(one.kept) <= set(range(n_triples)), f"{asked} it keeps {one.kept} of {n_triples} triples")
+    _require(len(set(one.kept)) == len(one.kept), f"{asked} a triple is kept twice: {one.kept}")
+    _require(bool(one.kept) == (one.status == "done"), f"{asked} it is {one.status} and keeps {one.kept}")
+    told = bool(one.error) == (one.status in ("invalid", "failed"))
+    _require(told, f"{asked} it is {one.status} with the error {one.error!r}")
+    _require(n_triples > 0 or one.status == "empty", f"{asked} it is {one.status} without candidates")
 
 
 def check_retriever(retriever: Retriever, *, queries: Sequence[str]) -> None:
