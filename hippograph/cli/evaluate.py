@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
 
-from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.cli.console import IndexOption, JsonOption, print_json
+from hippograph.cli.evaluation_tables import show
 from hippograph.cli.models import FilterOption, embedder_of
 from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
 from hippograph.errors import InputError
+from hippograph.evaluation.bootstrap import RESAMPLES
+from hippograph.evaluation.comparison import Comparison, compare
 from hippograph.evaluation.datasets import load_questions
+from hippograph.evaluation.experiment import DEPTHS
 from hippograph.evaluation.experiment import evaluate as measure
+from hippograph.evaluation.manifest import result_manifest
 from hippograph.evaluation.results import Evaluation
 from hippograph.evaluation.runs import write_run
 from hippograph.hippograph import HippoGraph
@@ -21,69 +28,89 @@ from hippograph.store.snapshot import suspecting_damage
 
 __all__ = ["evaluate"]
 
-_DEPTH_BY_TYPE = 5
+_Questions = Annotated[Path, typer.Argument(help="A JSON file of questions, or a BEIR folder.", show_default=False)]
+_Retrievers = Annotated[
+    list[str] | None, typer.Option("--retriever", help="Several are compared; `default` by default.")
+]
+_Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first by default.")]
+_Depths = Annotated[list[int] | None, typer.Option("-k", help="Depths to measure at; 2, 5 and 10.")]
+_Resamples = Annotated[int, typer.Option(help="Draws for intervals and tests, 100 or more; 0 leaves both out.")]
+_Split = Annotated[str, typer.Option(help="Which qrels of a BEIR folder.")]
+_Run = Annotated[Path | None, typer.Option(help="Write the run in TREC format; one retriever only.")]
+_Save = Annotated[
+    Path | None, typer.Option(help="A folder for NAME.json, with a manifest and each question, and NAME.run.")
+]
 
 
 def evaluate(
-    questions: Annotated[Path, typer.Argument(help="A JSON file of questions, or a BEIR folder.", show_default=False)],
+    questions: _Questions,
     index: IndexOption = None,
-    retriever: Annotated[list[str] | None, typer.Option(help="May be given several times.")] = None,
-    k: Annotated[list[int] | None, typer.Option("-k", help="Depths to measure at; 2, 5 and 10.")] = None,
+    retriever: _Retrievers = None,
+    baseline: _Baseline = None,
+    k: _Depths = None,
+    resamples: _Resamples = RESAMPLES,
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
-    split: Annotated[str, typer.Option(help="Which qrels of a BEIR folder.")] = "test",
-    run: Annotated[Path | None, typer.Option(help="Write the run in TREC format; one retriever only.")] = None,
+    split: _Split = "test",
+    run: _Run = None,
+    save: _Save = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure retrievers on questions with gold passages."""
     names = list(dict.fromkeys(retriever or ["default"]))
-    if run is not None and len(names) > 1:
-        raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; run them one by one")
+    _check(names, baseline=baseline, resamples=resamples, run=run, save=save)
     settings = settings_of(config, index=index, embedder=embedder)
-    place = place_of(settings)
+    place, ks = place_of(settings), tuple(k or DEPTHS)
     asked = load_questions(questions, split=split)
+    results: dict[str, Evaluation] = {}
+    manifests: dict[str, dict[str, object]] = {}
     with HippoGraph(place, embedder=embedder_of(settings)) as hippograph, suspecting_damage(place):
-        passages = hippograph.parts.snapshot.passages
-        known = set(passages.ids).union(passages.documents)
-        results = {
-            name: measure(
-                hippograph.parts.retriever(name, filter=filter), asked, ks=tuple(k or (2, 5, 10)), known=known
+        retrievers = {name: hippograph.parts.retriever(name, filter=filter) for name in names}
+        passages, part = hippograph.parts.snapshot.passages, hippograph.parts.part(filter)
+        known, date = set(passages.ids).union(passages.documents), datetime.now(UTC)
+        for name, made in retrievers.items():
+            results[name] = measure(made, asked, ks=ks, known=known, resamples=resamples)
+            measured = {"ks": sorted(set(ks)), "resamples": resamples, "filter": filter}
+            manifests[name] = result_manifest(
+                name=name, retriever=made, questions=asked, snapshot=part, measured=measured, date=date
             )
-            for name in names
-        }
+    compared = compare(results, baseline=baseline, resamples=resamples) if resamples else None
+    values = _values(results, compared, manifests)
     if run is not None:
         write_run(run, results[names[0]].run, tag=names[0])
+    if save is not None:
+        _save(save, results, values)
     if as_json:
-        values = {name: result.to_json() for name, result in results.items()}
         print_json(values if len(names) > 1 else values[names[0]])
     else:
-        _show(results)
+        show(results, compared)
 
 
-def _show(results: dict[str, Evaluation]) -> None:
-    first = next(iter(results.values()))
-    deepest = max(first.ndcg)
-    console = output()
-    console.print(f"{first.n} questions, in per cent; R is recall, AR the share of questions with all gold")
-    table = Table(box=None)
-    table.add_column("retriever", no_wrap=True)
-    headings = [f"{measure}@{depth}" for measure in ("R", "AR") for depth in first.recall]
-    for heading in (*headings, f"nDCG@{deepest}", "MRR", "p50 ms", "p95 ms"):
-        table.add_column(heading, justify="right", no_wrap=True)
+def _check(names: Sequence[str], *, baseline: str | None, resamples: int, run: Path | None, save: Path | None) -> None:
+    """Complain before anything is measured that could not be compared or saved."""
+    if run is not None and len(names) > 1:
+        raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; use --save FOLDER")
+    if baseline is not None and baseline not in names:
+        raise InputError(f"--baseline {baseline} is not measured; add --retriever {baseline}")
+    if resamples < 0:
+        raise InputError(f"--resamples is {resamples}; give 0 for no intervals, or 100 or more")
+    if save is not None:
+        try:
+            save.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"the folder {save} cannot be made: {error.strerror}; name another place") from error
+
+
+def _values(
+    results: Mapping[str, Evaluation], compared: Comparison | None, manifests: Mapping[str, Mapping[str, object]]
+) -> dict[str, dict[str, object]]:
+    values = {name: result.to_json() for name, result in results.items()} if compared is None else compared.to_json()
+    return {name: value | {"manifest": manifests[name]} for name, value in values.items()}
+
+
+def _save(folder: Path, results: Mapping[str, Evaluation], values: Mapping[str, Mapping[str, object]]) -> None:
     for name, result in results.items():
-        shares = [*result.recall.values(), *result.all_recall.values(), result.ndcg[deepest], result.mrr]
-        times = [result.latency_ms["p50"], result.latency_ms["p95"]]
-        table.add_row(name, *(f"{100 * share:.1f}" for share in shares), *(f"{time:.1f}" for time in times))
-    console.print(table)
-    if not first.by_type:
-        return
-    depth = max([depth for depth in first.recall if depth <= _DEPTH_BY_TYPE], default=min(first.recall))
-    console.print(f"R@{depth} by type of question")
-    table = Table(box=None)
-    table.add_column("retriever", no_wrap=True)
-    for kind, part in first.by_type.items():
-        table.add_column(f"{kind} ({part.n})", justify="right")
-    for name, result in results.items():
-        table.add_row(name, *(f"{100 * part.recall[depth]:.1f}" for part in result.by_type.values()))
-    console.print(table)
+        told = {**values[name], "questions": result.questions_to_json()}
+        (folder / f"{name}.json").write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        write_run(folder / f"{name}.run", result.run, tag=name)

@@ -1,0 +1,128 @@
+"""Describing a component by its parameters, as JSON values: what would have to be the same for the same results."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from functools import singledispatch
+from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hippograph.store.snapshot import Snapshot
+
+__all__ = ["described"]
+
+# What would tell of a machine or open something; models are told by their fingerprints, which hold neither.
+_PRIVATE: Final = re.compile(r"(^|_)(key|secret|password|credentials?|token|url|headers)$", re.IGNORECASE)
+# The folders of an absolute path within a text, as in the name of a model that a server has loaded from a file.
+_FOLDERS: Final = re.compile(r"""(?<![\w./])/(?:[^/\s:'"]+/)+(?=[^/\s])|\b[A-Za-z]:[\\/](?:[^\\/:'"]+[\\/])*""")
+_NAMES: Final = ("fingerprint", "digest")
+
+
+@singledispatch
+def described(value: object) -> object:
+    """Describe a component by its type and its parameters.
+
+    What has a `fingerprint` or a `digest`, as models, prompts and extractors have, is told by that; a snapshot by what
+    its graph contains; another dataclass by its fields, one by one. Fields that their class does not show are left
+    out, and so are addresses and secrets. Of paths the last part is kept, of arrays their digest.
+
+    Parameters
+    ----------
+    value
+        A retriever, or anything that one is made of.
+
+    Returns
+    -------
+    JSON values, the same for equal parameters.
+
+    Examples
+    --------
+    >>> from hippograph.types import LinkedTriple, Triple
+    >>> described(LinkedTriple(triple=Triple("Oslo", "is in", "Norway"), similarity=0.75, kept=True))
+    {'type': 'LinkedTriple', 'triple': ..., 'similarity': 0.75, 'kept': True}
+    """
+    if isinstance(value, type) or (callable(value) and hasattr(value, "__qualname__")):
+        return f"{value.__module__}.{value.__qualname__}"
+    name = {"type": type(value).__name__}
+    for attribute in _NAMES:
+        told = getattr(value, attribute, None)
+        if isinstance(told, str):
+            return name | {attribute: described(told)}
+    if not is_dataclass(value):
+        return name
+    shown = [field.name for field in fields(value) if field.repr and not _PRIVATE.search(field.name)]
+    return name | {key: described(getattr(value, key)) for key in shown}
+
+
+@described.register
+def _(value: None) -> object:
+    return value
+
+
+@described.register(int)
+def _(value: int) -> object:
+    return value
+
+
+@described.register
+def _(value: str) -> object:
+    if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
+        return PureWindowsPath(value).name or value
+    return _FOLDERS.sub("", value)
+
+
+@described.register
+def _(value: float) -> object:
+    return value if math.isfinite(value) else repr(value)
+
+
+@described.register
+def _(value: Enum) -> object:
+    return described(value.value)
+
+
+@described.register
+def _(value: PurePath) -> object:
+    return value.name
+
+
+@described.register
+def _(value: np.generic) -> object:
+    return described(value.item())
+
+
+@described.register(np.ndarray)
+def _(value: NDArray[Any]) -> object:
+    content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
+    return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": content}
+
+
+@described.register(Mapping)
+def _(value: Mapping[Any, Any]) -> object:
+    told = {str(described(key)): described(item) for key, item in value.items()}
+    return {key: told[key] for key in sorted(told) if not _PRIVATE.search(key)}
+
+
+@described.register(list)
+@described.register(tuple)
+def _(value: list[Any] | tuple[Any, ...]) -> object:
+    return [described(item) for item in value]
+
+
+@described.register(AbstractSet)
+def _(value: AbstractSet[Any]) -> object:
+    return sorted((described(item) for item in value), key=str)
+
+
+@described.register
+def _(value: Snapshot) -> object:
+    return {"type": type(value).__name__, "graph_digest": value.manifest.graph_digest}

@@ -1,0 +1,131 @@
+"""Descriptions of components: every parameter, and nothing of the machine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hippograph.evaluation.description import described
+from hippograph.prompts.prompt import Prompt
+from hippograph.store.snapshot import Snapshot
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model, whose fingerprint says all there is to know."""
+
+    path: Path = Path("/home/ada/model.onnx")
+    api_key: str = "sk-1"
+
+    @property
+    def fingerprint(self) -> str:
+        return f"model:{self.path}:cls"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    weight: float = 0.5
+    _cache: dict[str, int] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """A retriever with all kinds of parameters."""
+
+    snapshot: Snapshot = field(default_factory=Snapshot.empty)
+    model: Model = field(default_factory=Model)
+    parts: tuple[Part, ...] = (Part(), Part(weight=float("inf")))
+    names: frozenset[str] = frozenset({"b", "a", "c"})
+    table: Mapping[str, Any] = field(default_factory=lambda: {"z": 1, "a": None, "base_url": "http://ada:pw@host"})
+    colour: Colour = Colour.RED
+    data: Path = Path("/home/ada/openie.json")
+    told: str = "replay of /home/ada/openie.json"
+    api_key: str = "sk-2"
+    scale: np.float32 = field(default_factory=lambda: np.float32(0.25))
+    steps: int = 3
+    exact: bool = True
+
+
+def test_every_parameter_is_told_by_its_kind() -> None:
+    assert described(Walk()) == {
+        "type": "Walk",
+        "snapshot": {"type": "Snapshot", "graph_digest": ""},
+        "model": {"type": "Model", "fingerprint": "model:model.onnx:cls"},
+        "parts": [{"type": "Part", "weight": 0.5}, {"type": "Part", "weight": "inf"}],
+        "names": ["a", "b", "c"],
+        "table": {"a": None, "z": 1},
+        "colour": "red",
+        "data": "openie.json",
+        "told": "replay of openie.json",
+        "scale": 0.25,
+        "steps": 3,
+        "exact": True,
+    }
+
+
+def test_nothing_of_the_machine_is_told() -> None:
+    told = json.dumps(described(Walk()))
+    assert not any(word in told for word in ("ada", "home", "sk-", "pw", "host"))
+
+
+@pytest.mark.parametrize("change", [{"steps": 4}, {"exact": False}, {"names": frozenset()}, {"parts": ()}])
+def test_another_parameter_is_another_description(change: dict[str, Any]) -> None:
+    assert described(replace(Walk(), **change)) != described(Walk())
+
+
+def test_arrays_are_told_by_their_content() -> None:
+    ones = described(np.ones((2, 3), dtype=np.float32))
+    assert isinstance(ones, dict)
+    assert (ones["shape"], ones["dtype"]) == ([2, 3], "float32")
+    assert ones == described(np.ones((3, 2), dtype=np.float32).T)
+    assert ones != described(np.zeros((2, 3), dtype=np.float32))
+
+
+def test_prompts_functions_and_strangers_are_told_by_name() -> None:
+    prompt = Prompt.parse("greet", "# user\nSay hello to {{name}}.\n")
+    assert described(prompt) == {"type": "Prompt", "digest": prompt.digest}
+    assert described(json.dumps) == "json.dumps"
+    assert described(Path) == "pathlib.Path"
+    assert described(object()) == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/models/qwen 3.gguf", "qwen 3.gguf"),
+        (r"C:\models\qwen.gguf", "qwen.gguf"),
+        ("openai:/srv/models/qwen.gguf:own:''", "openai:qwen.gguf:own:''"),
+        (r"openai:C:\models\qwen.gguf:own", "openai:qwen.gguf:own"),
+        ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("Represent this sentence: ", "Represent this sentence: "),
+        ("and/or, 1/2, a / b, /", "and/or, 1/2, a / b, /"),
+        ("/", "/"),
+        ("", ""),
+    ],
+)
+def test_folders_are_taken_out_of_texts_and_nothing_else(text: str, told: str) -> None:
+    assert described(text) == told
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner) | st.tuples(inner, inner),
+    )
+)
+def test_it_is_json_and_always_the_same(value: object) -> None:
+    first = json.dumps(described(value), allow_nan=False)
+    assert json.dumps(described(value), allow_nan=False) == first
