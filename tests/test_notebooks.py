@@ -12,6 +12,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST_ANSWER = FOLDER / "01_first_answer.ipynb"
+INSIDE_THE_GRAPH = FOLDER / "02_inside_the_graph.ipynb"
 
 # The kernel is a process of its own, which pytest's guard of this one does not reach.
 GUARD = """
@@ -33,7 +34,24 @@ print(json.dumps({
     "recall": {name: measured.recall[5] for name, measured in evaluations.items()},
     "folder_left": os.path.exists(folder.name),
 }))
-"""
+""",
+    INSIDE_THE_GRAPH: """
+import json, os
+print(json.dumps({
+    "gold": list(question.gold),
+    "by_vector": by_vector,
+    "before": before,
+    "columns": columns,
+    "scores": [hit.score for hit in best],
+    "taken_apart": [float(sum(part[row] for part in parts.values())) for row in rows],
+    "started": [float(after[0, row] / mass[row]) for row in rows],
+    "best": [hit.passage.id for hit in best],
+    "ranks": {id: [rank_of(mass, node) for mass in walks] for id, node in gold.items()},
+    "dense": dense,
+    "worth": worth.tolist(),
+    "folder_left": os.path.exists(folder.name),
+}))
+""",
 }
 
 
@@ -64,6 +82,14 @@ class Executed:
     folder_after: list[Path]
 
 
+of_the_first = pytest.mark.parametrize("executed", [FIRST_ANSWER], ids=["01_first_answer"], indirect=True)
+of_the_second = pytest.mark.parametrize("executed", [INSIDE_THE_GRAPH], ids=["02_inside_the_graph"], indirect=True)
+
+
+def pictures(executed: Executed) -> list[str]:
+    return [cell.id for cell in executed.cells for output in cell.outputs if "image/png" in output.get("data", {})]
+
+
 @pytest.fixture(scope="module", params=NOTEBOOKS, ids=lambda path: path.stem)
 def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Executed:
     path: Path = request.param
@@ -89,7 +115,7 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_there_are_notebooks():
-    assert FIRST_ANSWER in NOTEBOOKS
+    assert {FIRST_ANSWER, INSIDE_THE_GRAPH} <= set(NOTEBOOKS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -114,7 +140,7 @@ def test_leaves_no_files(executed: Executed):
 
 
 @pytest.mark.local
-@pytest.mark.parametrize("executed", [FIRST_ANSWER], ids=["01_first_answer"], indirect=True)
+@of_the_first
 def test_the_first_answer_is_reached_over_a_bridge(executed: Executed):
     values = executed.values
     assert values["added"] == 72
@@ -126,13 +152,56 @@ def test_the_first_answer_is_reached_over_a_bridge(executed: Executed):
 
 
 @pytest.mark.local
-@pytest.mark.parametrize("executed", [FIRST_ANSWER], ids=["01_first_answer"], indirect=True)
+@of_the_first
 def test_the_drawn_walk_is_the_walk_that_ranked(executed: Executed):
     assert executed.values["mass"] == pytest.approx(executed.values["scores"], abs=1e-5)
 
 
 @pytest.mark.local
-@pytest.mark.parametrize("executed", [FIRST_ANSWER], ids=["01_first_answer"], indirect=True)
+@of_the_first
 def test_the_first_answer_shows_three_pictures(executed: Executed):
-    pictures = [cell.id for cell in executed.cells for output in cell.outputs if "image/png" in output.get("data", {})]
-    assert pictures == ["draw", "degrees", "evaluate"]
+    assert pictures(executed) == ["draw", "degrees", "evaluate"]
+
+
+@pytest.mark.local
+@of_the_second
+def test_the_directors_are_found_by_walking(executed: Executed):
+    values = executed.values
+    directors = {"etienne-dargaud", "maren-solvik"}
+    assert directors <= set(values["gold"]) <= set(values["best"])
+    assert all(values["before"][id] < values["by_vector"][id] for id in directors)
+    assert all(start < 0.2 for id, start in zip(values["best"], values["started"], strict=True) if id in directors)
+
+
+@pytest.mark.local
+@of_the_second
+def test_the_steps_of_the_walk_add_up_to_the_scores(executed: Executed):
+    assert executed.values["taken_apart"] == pytest.approx(executed.values["scores"], abs=1e-5)
+
+
+@pytest.mark.local
+@of_the_second
+def test_with_little_damping_and_likeness_alone_the_walk_is_retrieval_by_vectors(executed: Executed):
+    values = executed.values
+    assert values["worth"][-1][0] == pytest.approx(values["dense"], abs=0.03)
+    assert max(map(max, values["worth"])) > values["dense"] + 0.1
+    far = values["ranks"]["etienne-dargaud"]
+    assert far[0] > 10 > min(far)
+
+
+@pytest.mark.local
+@of_the_second
+def test_a_cut_bridge_is_missed(executed: Executed):
+    whole, *cut = executed.values["columns"].values()
+    for found, film, director in zip(
+        cut, ("nine-bells", "glass-orchard"), ("maren-solvik", "etienne-dargaud"), strict=True
+    ):
+        assert film not in found
+        assert found[director] > whole[director]
+    assert not executed.values["folder_left"]
+
+
+@pytest.mark.local
+@of_the_second
+def test_the_inside_is_shown_in_pictures(executed: Executed):
+    assert pictures(executed) == ["seeds", "travelled", "damping", "map"]
