@@ -20,6 +20,7 @@ from hippograph.retrieve.spellings import loosely_spelt, misspelt
 from hippograph.retrieve.titles import qualified_passages
 from hippograph.store.snapshot import Snapshot
 from hippograph.text.function_words import is_grammar, reads_as_name
+from hippograph.text.spelling import ARTICLES
 from hippograph.types import FloatArray, LinkedTriple
 
 __all__ = ["EntityLink", "EntityLinker", "TripleLinker", "find_names"]
@@ -158,7 +159,7 @@ class EntityLinker:
         """Find names for the capitalised words that nothing else was found for."""
         runs = query.capital_runs(_covered(mentions))
         if self.spelling:
-            runs = [run for run in runs if query.cased and not _is_plain(query.keys[slice(*run)], snapshot)]
+            runs = [run for run in runs if _asks_for_a_name(query, *run, snapshot)]
         if not runs:
             return []
         texts = [query.text[query.words[first].start : query.words[last - 1].end] for first, last in runs]
@@ -181,8 +182,13 @@ def _as_written(query: QueryWords, snapshot: Snapshot) -> list[Mention]:
         Mention(first=first, last=last, entity=number, confidence=1.0, reason="mention")
         for first, last, number in find_names(query.keys, snapshot.entity_keys)
         if not is_grammar(snapshot.entity_keys[number])
-        or (telling and reads_as_name(query.text, query.words[first:last]))
+        or (telling and reads_as_name(query.text, query.words[first:last]) and not _opens_name(query, first, last))
     ]
+
+
+def _opens_name(query: QueryWords, first: int, last: int) -> bool:
+    """Whether an article is the beginning of a longer name, which the index lacks."""
+    return query.keys[first] in ARTICLES and last < len(query.keys) and query.capital[last]
 
 
 def _covered(mentions: Sequence[Mention]) -> set[int]:
@@ -202,9 +208,12 @@ def _leaves_something(query: QueryWords, mentions: Sequence[Mention], snapshot: 
     return False
 
 
-def _is_plain(words: Sequence[str], snapshot: Snapshot) -> bool:
-    """Whether a single word is one that the texts use, and no name there."""
-    return len(words) == 1 and is_in(words[0], snapshot.evidence.words)
+def _asks_for_a_name(query: QueryWords, first: int, last: int, snapshot: Snapshot) -> bool:
+    """Whether words that no name was found for are worth a look at vectors, which are vague about single words."""
+    if not query.cased or query.within_name(first, last):
+        return False
+    words = [key for key, grammar in zip(query.keys[first:last], query.grammar[first:last], strict=True) if not grammar]
+    return len(words) > 1 or (len(words) == 1 and not is_in(words[0], snapshot.evidence.words))
 
 
 def _link(mention: Mention, query: QueryWords, snapshot: Snapshot) -> EntityLink:

@@ -20,6 +20,7 @@ _PART: Final = 0.8
 _SINGLE_WORD: Final = 0.6
 # A name that is looked at costs 3 microseconds; a word in more names than these says little anyway.
 _LOOKED_AT: Final = 1000
+_SURNAMES: Final = 30
 _READINGS: Final = 3
 _MOST_MIDDLE_NAMES: Final = 3
 _SHORTEST: Final = 4
@@ -106,7 +107,8 @@ def partly_named(query: QueryWords, table: NameTable, taken: Sequence[Mention]) 
     covered = {place for mention in taken for place in range(mention.first, mention.last)}
     parts: list[Mention] = []
     for first, last in query.capital_runs(covered):
-        parts += _parts(query.keys[first:last], first, table)
+        if not query.within_name(first, last):
+            parts += _parts(query.keys[first:last], first, table)
     return best_apart(taken, parts)
 
 
@@ -117,7 +119,8 @@ def _short_forms(words: Sequence[str], first: int, table: NameTable) -> list[Men
         return []
     fits = [(is_short_for(words, table.keys[name].split(" ")), name) for name in holders.tolist()]
     whole = [name for initials, name in fits if initials is False]
-    if whole:
+    # "World Championship" is no short form of "World Drivers' Championship": surnames are rarer than nouns.
+    if whole and len(holders) <= _SURNAMES:
         return _readings(whole, first, first + len(words), _MIDDLE_NAMES, "short form")
     return _readings([name for initials, name in fits if initials], first, first + len(words), _INITIALS, "short form")
 
@@ -134,7 +137,8 @@ def _parts(words: Sequence[str], first: int, table: NameTable) -> list[Mention]:
         return []
     if len(words) > 1:
         return _readings(names, first, last, _PART, "part of a name")
-    if len(words[0]) >= _SHORTEST and table.frequency(words[0]) <= _ELSEWHERE * (1 + int(table.passages[names[0]])):
+    own = bool(table.titles[names[0]]) and len(words[0]) >= _SHORTEST
+    if own and table.frequency(words[0]) <= _ELSEWHERE * (1 + int(table.passages[names[0]])):
         return _readings(names, first, last, _SINGLE_WORD, "part of a name")
     return []
 

@@ -75,6 +75,8 @@ class NameTable:
         All normalised tokens of texts and names, ascending.
     passages
         How many passages mention each name, shape (E,).
+    titles
+        Whether each name is a title, shape (E,).
     postings
         Where terms stand in the passages.
     hashes, entities
@@ -90,6 +92,7 @@ class NameTable:
     keys: Sequence[str]
     words: Sequence[str]
     passages: IntArray
+    titles: NDArray[np.bool_]
     postings: Postings
     hashes: Hashes
     entities: IntArray
@@ -120,6 +123,7 @@ class NameTable:
             keys=snapshot.entity_keys,
             words=evidence.words,
             passages=snapshot.entity_passages,
+            titles=_marked(snapshot.title_entities, len(snapshot.entity_keys)),
             postings=snapshot.postings,
             hashes=hashes,
             entities=entities,
@@ -207,6 +211,12 @@ def is_in(text: str, table: Sequence[str]) -> bool:
     """
     at = bisect_left(table, text)
     return at < len(table) and table[at] == text
+
+
+def _marked(entities: IntArray, count: int) -> NDArray[np.bool_]:
+    marks = np.zeros(count, dtype=np.bool_)
+    marks[entities[entities >= 0]] = True
+    return marks
 
 
 def _hash_names(

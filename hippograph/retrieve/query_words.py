@@ -14,7 +14,7 @@ from hippograph.text.spelling import ARTICLES, word_form
 
 __all__ = ["Mention", "QueryWords", "best_apart"]
 
-_LETTER: Final = re.compile(r"[^\W\d_]")
+_SEPARATOR: Final = re.compile(r"""[()\[\]{}"“”„«»（）]""")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +84,12 @@ class QueryWords:
         return [self.text[word.start].isupper() for word in self.words]
 
     @cached_property
+    def apart(self) -> list[bool]:
+        """Which words a bracket or a quotation mark separates from the word before."""
+        ends = [0, *(word.end for word in self.words)]
+        return [bool(_SEPARATOR.search(self.text, ends[place], word.start)) for place, word in enumerate(self.words)]
+
+    @cached_property
     def cased(self) -> bool:
         """Whether capitals tell names from other words: some words have them, and those of grammar do not."""
         inner = [word for word, capital in zip(self.words[1:], self.capital[1:], strict=True) if capital]
@@ -93,11 +99,22 @@ class QueryWords:
         return lower or not any(self.grammar[1:])
 
     def edge(self, place: int) -> bool:
-        """Whether a name that is not written as in the index may begin or end with a word."""
-        if not self.grammar[place]:
-            return True
-        key = self.keys[place]
-        return self.cased and self.capital[place] and place > 0 and key not in ARTICLES and word_form(key) != ""
+        """Whether a name may begin or end with a word when articles and "and" do not count."""
+        return self.keys[place] not in ARTICLES and word_form(self.keys[place]) != ""
+
+    def whole(self, first: int, last: int) -> bool:
+        """Whether no bracket and no quotation mark stands between some words."""
+        return not any(self.apart[first + 1 : last])
+
+    def within_name(self, first: int, last: int) -> bool:
+        """Whether a word beside some capitalised words is one, too, so that they may be a part of a name only."""
+        if not (self.cased and self.capital[first]):
+            return False
+        before = first > 0 and self._reads_on(first - 1) and not self.apart[first]
+        return before or (last < len(self.keys) and self._reads_on(last) and not self.apart[last])
+
+    def _reads_on(self, place: int) -> bool:
+        return self.capital[place] and not self.grammar[place]
 
     def capital_runs(self, known: Iterable[int] = ()) -> list[tuple[int, int]]:
         """Spans of capitalised words, their first and one past their last; without those that are known.

@@ -15,7 +15,8 @@ from typing import Final
 from hippograph.retrieve.name_table import NameTable, SpanHash
 from hippograph.retrieve.query_words import Mention, QueryWords, best_apart
 from hippograph.text.function_words import is_grammar
-from hippograph.text.spelling import ARTICLES, singular, word_form
+from hippograph.text.normalization import fold_diacritics
+from hippograph.text.spelling import ARTICLES, edit_distance, singular, word_form
 from hippograph.types import IntArray
 
 __all__ = ["loosely_spelt", "misspelt"]
@@ -25,12 +26,16 @@ _LONGEST_SPAN: Final = 12
 _SAME_FORM: Final = 0.95
 _SAME_STEM: Final = 0.85
 _EDITED: Final = 0.9
+_EDITED_ALONE: Final = 0.8
 _PER_EDIT: Final = 0.1
+_SHORT: Final = 3
 _LONG: Final = 6
-# One edit makes another word of most shorter ones; two need more letters to be an accident.
+# One edit makes another word of most shorter ones, two of longer ones; the more so where no other word is in the name.
 _ONE_EDIT: Final = 4
-_ONE_EDIT_ALONE: Final = 6
 _TWO_EDITS: Final = 8
+_EXCHANGE_ALONE: Final = 5
+_ONE_EDIT_ALONE: Final = 7
+_TWO_EDITS_ALONE: Final = 10
 # A known word is the misspelling of one only if that is so much more frequent.
 _RARER: Final = 8
 _OPTIONS: Final = 4
@@ -82,7 +87,7 @@ def _spans(query: QueryWords, hashed: Sequence[SpanHash]) -> Iterator[tuple[int,
         whole = SpanHash()
         for last in range(first, min(len(hashed), first + _LONGEST_SPAN)):
             whole = whole.then(hashed[last])
-            if edges[last]:
+            if edges[last] and query.whole(first, last + 1):
                 yield first, last + 1, whole.value
 
 
@@ -98,30 +103,34 @@ def _judged(query: QueryWords, table: NameTable, first: int, last: int, entities
             # Where the words are cut, whatever is joined or left out; "and" is left out.
             cut = [form for word in words if (form := singular(word_form(word)))]
             moved = cut != [form for word in name if (form := singular(word_form(word)))]
-            ranked.append((plural, moved, -int(table.passages[entity]), entity, name))
-    for plural, moved, _, entity, name in sorted(ranked):
-        if _plausible(query, table, first, last, plural=plural, moved=moved, name=name):
+            article = _article(query, first, table.keys[entity])
+            ranked.append((plural, moved, article, -int(table.passages[entity]), entity))
+    for plural, moved, article, _, entity in sorted(ranked):
+        if _plausible(query, table, first, last, plural=plural, moved=moved, name=table.keys[entity]):
             sure = _SAME_STEM if plural else _SAME_FORM
-            return [Mention(first=first, last=last, entity=entity, confidence=sure, reason="spelling")]
+            start = first - 1 if article == 0 else first
+            return [Mention(first=start, last=last, entity=entity, confidence=sure, reason="spelling")]
     return []
 
 
 def _plausible(
-    query: QueryWords, table: NameTable, first: int, last: int, *, plural: bool, moved: bool, name: Sequence[str]
+    query: QueryWords, table: NameTable, first: int, last: int, *, plural: bool, moved: bool, name: str
 ) -> bool:
     """Whether words that have the form of a name may be that name."""
     words = query.keys[first:last]
-    capital = query.cased and query.capital[first] and query.capital[last - 1]
-    if moved and (sum(map(len, words)) < _LONG or any(query.grammar[first:last])):
+    strange = not all(map(table.is_word, words))
+    if moved and (sum(map(len, words)) < _LONG or (any(query.grammar[first:last]) and not strange)):
         return False
     if len(words) == 1:
-        # At the beginning capitals say nothing.
-        unknown = not table.is_word(words[0])
-        if plural and not moved and len(name[0]) > len(words[0]):
-            return unknown and capital
-        return (unknown or (capital and first > 0)) and len(words[0]) > (_ONE_EDIT if plural else 2)
+        same = fold_diacritics(words[0]) == fold_diacritics(name)
+        if strange:
+            alone = not query.within_name(first, last) and (not plural or len(name) < len(words[0]))
+            return len(words[0]) >= _SHORT and (same or alone)
+        # A word that the texts know is a name that differs in its accents, where a capital says that it is one.
+        return same and first > 0 and query.cased and query.capital[first]
     if plural:
-        return capital or (not query.cased and not all(map(table.is_word, words)))
+        capital = query.cased and query.capital[first] and query.capital[last - 1]
+        return capital or (not query.cased and strange)
     return not moved or not query.cased or query.capital[first]
 
 
@@ -183,7 +192,7 @@ def _options(query: QueryWords, table: NameTable, place: int) -> list[_Option]:
     known = table.is_word(word)
     if known and len(word) < _LONG:
         return []
-    most = 1 if known or len(word) < _LONG else 2
+    most = 1 if known or len(word) < _TWO_EDITS else 2
     near = [
         (distance, -table.frequency(other), other)
         for other, distance in table.similar_words(word, most=most)
@@ -208,11 +217,11 @@ def _spans_over(
             places = range(first, last)
             if not any(place in options for place in places) or first in inside or last in inside:
                 continue
-            if not (query.edge(first) and query.edge(last - 1)):
+            if not (query.edge(first) and query.edge(last - 1) and query.whole(first, last)):
                 continue
             # Among capitals, names are written in them.
-            written = all(query.capital[place] or query.grammar[place] for place in places if place not in options)
-            if written or not query.cased:
+            small = [place for place in places if query.text[query.words[place].start].islower()]
+            if not query.cased or all(query.grammar[place] or place in options for place in small):
                 yield first, last
 
 
@@ -231,44 +240,57 @@ def _corrected(
     for choice in product(*([*options[place], *([kept[place]] if len(suspects) > 1 else [])] for place in suspects)):
         chosen = kept | dict(zip(suspects, choice, strict=True))
         cost = sum(option.distance for option in choice)
-        if cost and _worth(query, table, first, last, cost):
+        if cost and (last - first > 1 or _worth(query, table, first, last, choice[0])):
             whole = SpanHash()
             for place in places:
                 whole = whole.then(chosen[place].hashed)
             ways.append((cost, whole.value, [chosen[place].word for place in places]))
-    found = []
+    found: dict[int, tuple[int, bool, int]] = {}
     for (cost, _, words), entities in zip(ways, table.spelt_like([way[1] for way in ways]), strict=True):
-        letters = _letters(words, singulars=True)
-        found += [
-            (cost, entity)
-            for entity in entities.tolist()
-            if _letters(_name_words(table.keys[entity]), singulars=True) == letters
-        ]
-    return _readings(found, first, last, table)
+        loose, exact = _letters(words, singulars=True), _letters(words, singulars=False)
+        for entity in entities.tolist():
+            name = _name_words(table.keys[entity])
+            if _letters(name, singulars=True) == loose:
+                rank = (cost, _letters(name, singulars=False) != exact, _article(query, first, table.keys[entity]))
+                found[entity] = min(rank, found.get(entity, rank))
+    return _readings(query, found, first, last, table)
 
 
-def _worth(query: QueryWords, table: NameTable, first: int, last: int, cost: int) -> bool:
-    """Whether so many edits in some words leave enough of them."""
-    if last - first > 1:
-        return True
+def _article(query: QueryWords, first: int, key: str) -> int:
+    """Rank names that begin with the article before some words, with none, and with another one."""
+    article = key.split(" ", 1)[0]
+    if article not in ARTICLES or article == key:
+        return 1
+    return 0 if first and query.keys[first - 1] == article else 2
+
+
+def _worth(query: QueryWords, table: NameTable, first: int, last: int, option: _Option) -> bool:
+    """Whether a word that stands alone may be the misspelling of another."""
     word = query.keys[first]
-    if table.is_word(word) or len(word) < _ONE_EDIT_ALONE + 2 * (cost - 1):
+    if table.is_word(word) or word[0] != option.word[0] or query.within_name(first, last):
         return False
-    # A part of a name that is written in several words is not the whole of another.
-    beside = [place for place in (first - 1, last) if 0 < place < len(query.keys) and query.capital[place]]
-    return not (query.cased and query.capital[first] and any(not query.grammar[place] for place in beside))
+    if query.cased and not query.capital[first]:
+        return False
+    if len(word) < _ONE_EDIT_ALONE:
+        exchanged = option.distance == 1 and sorted(word) == sorted(fold_diacritics(option.word))
+        return exchanged and len(word) >= _EXCHANGE_ALONE
+    return option.distance == 1 or len(word) >= _TWO_EDITS_ALONE
 
 
-def _readings(found: Sequence[tuple[int, int]], first: int, last: int, table: NameTable) -> list[tuple[int, Mention]]:
+def _readings(
+    query: QueryWords, found: dict[int, tuple[int, bool, int]], first: int, last: int, table: NameTable
+) -> list[tuple[int, Mention]]:
+    """Choose the names nearest to some words; some that are equally near are all there."""
     if not found:
         return []
-    least = min(cost for cost, _ in found)
-    nearest = sorted(
-        {entity for cost, entity in found if cost == least}, key=lambda name: (-int(table.passages[name]), name)
-    )
-    readings = nearest[:_READINGS]
-    sure = (_EDITED - _PER_EDIT * (least - 1)) / len(readings)
+    best = min(found.values())
+    asked = " ".join(query.keys[first:last])
+    near = [(edit_distance(asked, table.keys[name], most=_LONG), name) for name, rank in found.items() if rank == best]
+    nearest = sorted(name for distance, name in near if distance == min(near)[0])
+    cost, _, article = best
+    sure = (_EDITED if last - first > 1 else _EDITED_ALONE) - _PER_EDIT * (cost - 1)
+    start = first - 1 if article == 0 else first
     return [
-        (least, Mention(first=first, last=last, entity=entity, confidence=sure, reason="misspelling"))
-        for entity in readings
+        (cost, Mention(first=start, last=last, entity=name, confidence=sure / len(nearest), reason="misspelling"))
+        for name in nearest[:_READINGS]
     ]
