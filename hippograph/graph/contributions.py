@@ -90,7 +90,7 @@ def contributions(
 
 
 def largest_hubs(graph: KnowledgeGraph, *, most: int = 10) -> IntArray:
-    """Find the entities that walks pass most: those with the most weight on their edges, the heaviest first.
+    """Find the entities with the most edges, the largest first; equal ones by node.
 
     Parameters
     ----------
@@ -106,9 +106,9 @@ def largest_hubs(graph: KnowledgeGraph, *, most: int = 10) -> IntArray:
     >>> largest_hubs(graph, most=1).tolist()
     [1]
     """
-    degrees = graph.degrees[: graph.n_entities]
-    order = np.lexsort((np.arange(len(degrees)), -degrees))[:most]
-    hubs: IntArray = order[degrees[order] > 0].astype(np.int64)
+    edges = np.diff(graph.indptr[: graph.n_entities + 1])
+    order = np.lexsort((np.arange(len(edges)), -edges))[:most]
+    hubs: IntArray = order[edges[order] > 0].astype(np.int64)
     return hubs
 
 

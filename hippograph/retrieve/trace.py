@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
+from scipy.sparse import csr_array
+
 from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.types import DoubleArray, Ranking
 
@@ -32,6 +34,9 @@ class Trace:
         Why each seeded node is one, by node.
     damping
         Probability of following an edge.
+    readings
+        For a walk that does not enter passages: how much of each entity's mass counts for each passage; shape (P, E).
+        None if a passage's mass is what its node has.
     """
 
     ranking: Ranking
@@ -41,6 +46,7 @@ class Trace:
     reset: DoubleArray | None
     reasons: dict[int, str]
     damping: float
+    readings: csr_array | None = None
 
     def name(self, node: int) -> str:
         """Return what a node is called: an entity's name or a passage's id."""

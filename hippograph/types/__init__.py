@@ -19,6 +19,19 @@ from hippograph.types.arrays import (
     TextRole,
 )
 from hippograph.types.documents import Document, Extraction, Passage, SkippedItem, Triple, Usage
+from hippograph.types.explanations import (
+    ExplainedHit,
+    ExplainedPath,
+    ExplainedSeed,
+    Explanation,
+    Hub,
+    MapEdge,
+    MapNode,
+    OtherSeeds,
+    PathStep,
+    RankMoves,
+    WalkMap,
+)
 from hippograph.types.rankings import Evidence, Hit, LinkedTriple, Ranking, Recognition, Seed, Stage, WalkReport
 
 __all__ = [
@@ -26,14 +39,24 @@ __all__ = [
     "Document",
     "DoubleArray",
     "Evidence",
+    "ExplainedHit",
+    "ExplainedPath",
+    "ExplainedSeed",
+    "Explanation",
     "Extraction",
     "ExtractionStatus",
     "FloatArray",
     "Hit",
+    "Hub",
     "IntArray",
     "LinkedTriple",
+    "MapEdge",
+    "MapNode",
     "NodeKind",
+    "OtherSeeds",
     "Passage",
+    "PathStep",
+    "RankMoves",
     "Ranking",
     "Recognition",
     "RecognitionStatus",
@@ -45,5 +68,6 @@ __all__ = [
     "TextRole",
     "Triple",
     "Usage",
+    "WalkMap",
     "WalkReport",
 ]

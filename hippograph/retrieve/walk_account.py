@@ -1,0 +1,157 @@
+"""The numbers of an explanation: what a walk has where, where that came from, and by which ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from hippograph.errors import InputError
+from hippograph.graph.contributions import contributions, largest_hubs, mass_around
+from hippograph.graph.pagerank import personalized_pagerank, restart_distribution
+from hippograph.graph.paths import WalkPath, strongest_paths
+from hippograph.retrieve.trace import Trace
+from hippograph.types import DoubleArray, IntArray
+
+__all__ = ["WalkAccount", "account_for"]
+
+_HUBS: Final = 10
+_NAMED: Final = 40
+_DENSE: Final = 8
+_TOLERANCE: Final = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WalkAccount:
+    """What a walk has at some passages, and where that came from.
+
+    Parameters
+    ----------
+    mass
+        The walk's mass at every node; shape (N,).
+    passage_mass
+        What every passage has of it; shape (P,).
+    restart
+        Where it restarted, adding up to 1; shape (N,).
+    rows
+        The passages accounted for, R of them.
+    hits
+        How many of those are hits; they come first.
+    seeds
+        The seeds that are listed, as nodes; shape (S,).
+    given
+        What each of them gives to each passage accounted for; shape (R, S).
+    others_given
+        What the other seeds give; shape (R,).
+    others
+        How many other seeds there are.
+    hubs
+        The largest hubs, as nodes.
+    through_hubs
+        The part of each passage's mass that came through them, 0 to 1; shape (R,).
+    paths
+        The strongest ways to each passage accounted for.
+    """
+
+    mass: DoubleArray
+    passage_mass: DoubleArray
+    restart: DoubleArray
+    rows: list[int]
+    hits: int
+    seeds: IntArray
+    given: DoubleArray
+    others_given: DoubleArray
+    others: int
+    hubs: IntArray
+    through_hubs: DoubleArray
+    paths: list[list[WalkPath]]
+
+    def rank(self, row: int) -> int:
+        """Return how many passages have more of the walk, equal ones before it included, plus 1."""
+        own = self.passage_mass[row]
+        before = np.count_nonzero(self.passage_mass > own) + np.count_nonzero(self.passage_mass[:row] == own)
+        return int(before) + 1
+
+
+def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -> WalkAccount:
+    """Account for the mass of some passages.
+
+    Parameters
+    ----------
+    trace
+        The walk.
+    rows
+        The passages.
+    hits
+        How many of them are hits; they come first. The listed seeds are those that give most to them.
+    paths
+        How many paths to look for, by passage.
+
+    Raises
+    ------
+    InputError
+        If there was no walk.
+    ConvergenceError
+        If a walk does not reach its tolerance.
+    """
+    graph, reset, damping = trace.graph, trace.reset, trace.damping
+    if reset is None:
+        raise InputError("the trace has no reset, so there was no walk to account for; explain another query")
+    restart = restart_distribution(graph, reset)
+    mass = personalized_pagerank(graph, restart, damping=damping, tolerance=_TOLERANCE, max_iterations=1000).mass
+    readings = np.stack([_reading(trace, row) for row in rows]) if rows else np.zeros((0, graph.n_nodes))
+    given = contributions(graph, restart, readings, damping=damping)
+    nodes = np.flatnonzero(restart)
+    listed = _listed(trace.reasons, nodes, restart[nodes], given[:hits].sum(axis=0))
+    hubs = largest_hubs(graph, most=_HUBS)
+    around = mass_around(graph, restart, hubs, damping=damping, tolerance=_TOLERANCE)
+    total = given.sum(axis=1)
+    avoiding = np.divide(readings @ around, total, out=np.ones(len(rows)), where=total > 0)
+    unlisted = np.ones(len(nodes), dtype=bool)
+    unlisted[listed] = False
+    return WalkAccount(
+        mass=mass,
+        passage_mass=mass[graph.n_entities :] if trace.readings is None else trace.readings @ mass[: graph.n_entities],
+        restart=restart,
+        rows=rows,
+        hits=hits,
+        seeds=nodes[listed],
+        given=given[:, listed],
+        others_given=given[:, unlisted].sum(axis=1),
+        others=int(np.count_nonzero(unlisted)),
+        hubs=hubs,
+        through_hubs=np.clip(1.0 - avoiding, 0.0, 1.0),
+        paths=[
+            [
+                _completed(path, graph.n_entities + row)
+                for path in strongest_paths(graph, restart, reading, damping=damping, most=most)
+            ]
+            for row, reading, most in zip(rows, readings, paths, strict=True)
+        ],
+    )
+
+
+def _reading(trace: Trace, row: int) -> DoubleArray:
+    reading = np.zeros(trace.graph.n_nodes)
+    if trace.readings is None:
+        reading[trace.graph.n_entities + row] = 1.0
+    else:
+        span = slice(int(trace.readings.indptr[row]), int(trace.readings.indptr[row + 1]))
+        reading[trace.readings.indices[span]] = trace.readings.data[span]
+    return reading
+
+
+def _completed(path: WalkPath, passage: int) -> WalkPath:
+    """Lead a path to its passage, where the walk does not enter passages."""
+    return path if path.nodes[-1] == passage else WalkPath(nodes=(*path.nodes, passage), mass=path.mass)
+
+
+def _listed(reasons: Mapping[int, str], nodes: IntArray, weights: DoubleArray, given: DoubleArray) -> IntArray:
+    """Choose the seeds to list, those that give most first: of what the query names, and of what is merely near it."""
+    order = np.lexsort((nodes, -weights, -given))
+    named = np.array([reasons.get(int(node), "dense") != "dense" for node in nodes[order]], dtype=bool)
+    chosen = np.concatenate([np.flatnonzero(named)[:_NAMED], np.flatnonzero(~named)[:_DENSE]])
+    listed: IntArray = order[np.sort(chosen)].astype(np.int64)
+    return listed
