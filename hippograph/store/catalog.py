@@ -13,6 +13,7 @@ from hippograph.store.extractions import Extractions
 from hippograph.store.extractors import Extractors
 from hippograph.store.mending import LostDocument, mend
 from hippograph.store.sources import Sources
+from hippograph.store.statements import Statements
 from hippograph.store.usage import UsageLedger
 from hippograph.store.vectors import Vectors
 
@@ -50,6 +51,7 @@ class Catalog:
         self.documents = Documents(database)
         self.extractors = Extractors(database)
         self.extractions = Extractions(database)
+        self.statements = Statements(database)
         self.vectors = Vectors(database)
         self.sources = Sources(database)
         self.usage = UsageLedger(database)

@@ -1,0 +1,112 @@
+"""Phrase graphs of snapshots, made once each and kept as long as those."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Lock
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from hippograph.protocols import Embedder
+from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
+from hippograph.retrieve.reference_graph import ReferenceRules, reference_phrases
+from hippograph.store.catalog import Catalog
+from hippograph.store.snapshot import Snapshot
+from hippograph.types import Triple
+
+__all__ = ["PhraseGraphs", "stated_triples"]
+
+
+class PhraseGraphs:
+    """Makes the phrase graphs that retrievers walk, and keeps each as long as its snapshot; threads may share it."""
+
+    def __init__(self) -> None:
+        # One lock for each kind: nobody waits for phrases to be embedded who does not need it.
+        self._owning, self._repeating = Lock(), Lock()
+        self._own: WeakKeyDictionary[Snapshot, PhraseGraph] = WeakKeyDictionary()
+        self._reference: WeakKeyDictionary[Snapshot, dict[ReferenceRules, PhraseGraph]] = WeakKeyDictionary()
+
+    def own(self, snapshot: Snapshot) -> PhraseGraph:
+        """Return the phrase graph of a snapshot's own entities.
+
+        Parameters
+        ----------
+        snapshot
+            The index, or a part of it.
+        """
+        with self._owning:
+            made = self._own.get(snapshot)
+            if made is None:
+                made = self._own[snapshot] = own_phrases(snapshot)
+            return made
+
+    def reference(
+        self,
+        snapshot: Snapshot,
+        *,
+        catalog: Catalog,
+        embedder: Embedder,
+        directory: Path | None,
+        rules: ReferenceRules | None = None,
+    ) -> PhraseGraph:
+        """Return the phrase graph that the reference would build of what a snapshot's passages state.
+
+        The first time, all phrases and facts of the index are embedded; that takes as long as embedding its entities
+        and triples did.
+
+        Parameters
+        ----------
+        snapshot
+            The index, or a part of it.
+        catalog
+            Where the extractions are.
+        embedder
+            The embedder that the index was built with.
+        directory
+            The index directory, where vectors are kept; None keeps nothing.
+        rules
+            How the graph is built; as the reference does by default.
+
+        Raises
+        ------
+        IndexDirectoryError
+            If the catalog no longer holds the extractions that the snapshot was made from.
+        """
+        rules = rules or ReferenceRules()
+        with self._repeating:
+            made = self._reference.setdefault(snapshot, {})
+            if rules not in made:
+                stated = stated_triples(snapshot, catalog)
+                # What is not published is a part of something, or belongs to nothing.
+                whole = snapshot.generation > 0
+                made[rules] = reference_phrases(
+                    stated, embedder=embedder, directory=directory, whole=whole, rules=rules
+                )
+            return made[rules]
+
+
+def stated_triples(snapshot: Snapshot, catalog: Catalog) -> list[tuple[Triple, ...]]:
+    """Return the triples that were extracted from each passage, word for word; length P.
+
+    Parameters
+    ----------
+    snapshot
+        The index, or a part of it.
+    catalog
+        Where the extractions are.
+
+    Raises
+    ------
+    IndexDirectoryError
+        If the catalog no longer holds one of them.
+    """
+    evidence = snapshot.evidence
+    stated: list[tuple[Triple, ...]] = [()] * len(evidence.contents)
+    for number, extractor in enumerate(snapshot.manifest.extractors):
+        rows = np.flatnonzero(evidence.readers == number).tolist()
+        contents = {row: evidence.contents[row].tobytes() for row in rows}
+        found = catalog.statements.of(extractor, contents.values())
+        for row, content in contents.items():
+            stated[row] = found[content]
+    return stated

@@ -1,0 +1,81 @@
+"""The names that queries mention, for retrievers that begin with those."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from hippograph.errors import ModelError
+from hippograph.protocols import Extractor
+from hippograph.text.function_words import is_grammar
+from hippograph.text.normalization import tokens
+from hippograph.types import Passage
+
+__all__ = ["QueryNames", "extracted_names", "written_names"]
+
+QueryNames: TypeAlias = Callable[[Sequence[str]], list[tuple[str, ...]]]
+"""Returns the names in each query, each once, in the order of mention."""
+
+
+def extracted_names(extractor: Extractor) -> QueryNames:
+    """Have an extractor read queries as if they were passages: spaCy's or a language model's named entities.
+
+    Parameters
+    ----------
+    extractor
+        Reads them.
+
+    Raises
+    ------
+    ModelError
+        By what is returned, if the extractor fails on a query: that is not to look as if no names were in it.
+
+    Examples
+    --------
+    >>> from hippograph.testing.doubles import CapitalsExtractor
+    >>> extracted_names(CapitalsExtractor())(["did Amundsen sail the Fram?", "who sails?"])
+    [('Amundsen', 'Fram'), ()]
+    """
+
+    def names(queries: Sequence[str]) -> list[tuple[str, ...]]:
+        passages = [Passage(id=str(place), document=str(place), text=query) for place, query in enumerate(queries)]
+        found: dict[str, tuple[str, ...]] = {}
+        for passage, extraction in extractor.extract(passages):
+            if extraction.status in {"invalid", "failed"}:
+                raise ModelError(
+                    f"the names in {passage.text!r} could not be read ({extraction.error}); ask again, or give another "
+                    "way to find the names of queries"
+                )
+            found[passage.id] = tuple(dict.fromkeys(extraction.entities))
+        return [found[passage.id] for passage in passages]
+
+    return names
+
+
+def written_names(queries: Sequence[str]) -> list[tuple[str, ...]]:
+    """Take runs of capitalised words for names, but for words of grammar at their beginning; no model is asked.
+
+    Parameters
+    ----------
+    queries
+        The queries.
+
+    Examples
+    --------
+    >>> written_names(["Who is the father of Roald Amundsen?", "The Fram was built by whom?", "who sails?"])
+    [('Roald Amundsen',), ('Fram',), ()]
+    """
+    return [tuple(dict.fromkeys(_runs(query))) for query in queries]
+
+
+def _runs(query: str) -> list[str]:
+    spans: list[tuple[int, int]] = []
+    last = -1
+    for place, word in enumerate(tokens(query)):
+        capital = query[word.start : word.end][:1].isupper()
+        goes_on = bool(spans) and last == place - 1
+        if not capital or (is_grammar(word.key) and not goes_on):
+            continue
+        spans = [*spans[:-1], (spans[-1][0], word.end)] if goes_on else [*spans, (word.start, word.end)]
+        last = place
+    return [query[start:end] for start, end in spans]
