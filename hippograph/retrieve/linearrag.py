@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.graph.pagerank import Walk, check_damping, personalized_pageranks, restart_distribution
+from hippograph.graph.pagerank import Walk, check_damping, restart_distribution
 from hippograph.protocols import Embedder
 from hippograph.retrieve.activation import Activation, bridge
 from hippograph.retrieve.linking import EntityLinker
 from hippograph.retrieve.nearest import cosines, nearest, top
+from hippograph.retrieve.phrase_walk import blocks, min_max, walks
+from hippograph.retrieve.query_names import QueryNames, written_names
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits
 from hippograph.retrieve.seeding import Reset
 from hippograph.retrieve.sentence_graph import SentenceGraph
@@ -23,8 +25,6 @@ from hippograph.types import DoubleArray, Evidence, FloatArray, IntArray, Rankin
 
 __all__ = ["LinearRAGRetriever"]
 
-# Numbers that a block of walks may hold in one of its matrices: 32 MB.
-_BLOCK = 1 << 22
 # All passages are seeded; so many of them, the heaviest, are named in the evidence.
 _NAMED_PASSAGES = 100
 # A query that all sentences repeat would divide by zero.
@@ -53,11 +53,14 @@ class LinearRAGRetriever:
     embedder
         The embedder it was built with.
     sentence_graph
-        Made of the same snapshot.
+        Made of the same snapshot, by `SentenceGraph.of`.
     sentence_vectors
-        The vectors of its sentences, shape (S, d).
+        What its `vectors` returns, shape (S, d).
     entities
-        How names are linked.
+        How names are linked, but for `parity`.
+    query_entities
+        With `parity`, finds the names in queries, as `extracted_names` does; the authors take spaCy's named entities.
+        None takes capitalised words.
     tiers
         How many tiers of entities there are, the named ones included; 3 in the reference (`max_iterations`).
     threshold
@@ -76,8 +79,8 @@ class LinearRAGRetriever:
         Do as the reference does: each name of the query is linked to the entity with the nearest vector, however far
         that is, and counts as much as that is near; cosines of sentences count as they are; activation follows the
         reference's order and overwrites (see `bridge`); mentions are counted as substrings of the small letters ("art"
-        in "party"), text by text. Not repeated: names are found by the dictionary and by capitals, not by a parser; the
-        graph has the index's names, and joins no neighbours that belong to different documents.
+        in "party"), text by text. Not repeated: the graph has the index's names, and joins no neighbours that belong to
+        different documents.
 
     Raises
     ------
@@ -95,6 +98,7 @@ class LinearRAGRetriever:
     sentence_graph: SentenceGraph
     sentence_vectors: FloatArray
     entities: EntityLinker = field(default_factory=EntityLinker)
+    query_entities: QueryNames | None = None
     tiers: int = 3
     threshold: float = 0.4
     sentences: int = 3
@@ -105,6 +109,12 @@ class LinearRAGRetriever:
     parity: bool = False
 
     def __post_init__(self) -> None:
+        own, walked = self.snapshot.graph, self.sentence_graph.graph
+        if (own.n_entities, own.n_passages) != (walked.n_entities, walked.n_passages):
+            raise InputError(
+                f"the sentence graph has {walked.n_entities} entities and {walked.n_passages} passages instead of "
+                f"{own.n_entities} and {own.n_passages}; make it of the same snapshot"
+            )
         if len(self.sentence_vectors) != len(self.sentence_graph.sentences):
             raise InputError(
                 f"there are {len(self.sentence_vectors)} vectors of {len(self.sentence_graph.sentences)} sentences; "
@@ -157,13 +167,16 @@ class LinearRAGRetriever:
         vectors = self.embedder.embed(queries, role="query")
         watch.lap("embed")
         timings = {"embed": watch.timings["embed"] / max(1, len(queries))}
-        room = max(1, _BLOCK // max(1, self.sentence_graph.graph.n_nodes))
-        for at in range(0, len(queries), room):
-            block = zip(queries[at : at + room], vectors[at : at + room], strict=True)
-            plans = [self._plan(query, vector, timings) for query, vector in block]
-            walks = iter(self._walks([plan.reset for plan in plans if plan.reset is not None]))
-            for plan in plans:
-                yield plan, self._ranking(plan, next(walks) if plan.reset is not None else None, k)
+        graph = self.sentence_graph.graph
+        for block in blocks(len(queries), n_nodes=graph.n_nodes):
+            asked = zip(queries[block], vectors[block], strict=True)
+            plans = [self._plan(query, vector, timings) for query, vector in asked]
+            watch = Stopwatch()
+            walked = walks(graph, [plan.reset for plan in plans], damping=self.damping, tolerance=self.tolerance)
+            watch.lap("walk")
+            share = {"walk": watch.timings["walk"] / len(plans)}
+            for plan, walk in zip(plans, walked, strict=True):
+                yield plan, self._ranking(plan, walk, k, share)
 
     def _plan(self, query: str, vector: FloatArray, timings: Mapping[str, float]) -> _Plan:
         """Decide where the walk for a query restarts."""
@@ -203,8 +216,8 @@ class LinearRAGRetriever:
         if not self.parity:
             links = self.entities.link(query, self.snapshot, self.embedder)
             return {link.entity: (link.confidence, link.reason) for link in links}
-        links = replace(self.entities, threshold=-1.0).link(query, self.snapshot, self.embedder)
-        names = [query[link.start : link.end].lower() for link in links]
+        [written] = (self.query_entities or written_names)([query])
+        names = list(dict.fromkeys(name.lower() for name in written))
         vectors = self.embedder.embed(names, role="entity")
         best = [int(row[0]) for row in nearest(self.snapshot.entity_vectors, vectors, k=1)]
         near = [float(self.snapshot.entity_vectors[entity] @ row) for entity, row in zip(best, vectors, strict=True)]
@@ -238,7 +251,7 @@ class LinearRAGRetriever:
             bonus[passages] += strength * np.log1p(counts) / activation.tiers[entity]
         weights = np.zeros(graph.n_nodes)
         weights[list(activation.weights)] = list(activation.weights.values())
-        dense = self.passage_ratio * _stretched(similarities)
+        dense = self.passage_ratio * min_max(similarities)
         weights[graph.n_entities :] = self.passage_weight * (dense + np.log1p(bonus))
         heaviest = top(weights[graph.n_entities :], k=_NAMED_PASSAGES).tolist()
         reasons = {graph.n_entities + row: "dense, mention" if bonus[row] > 0 else "dense" for row in heaviest}
@@ -255,30 +268,23 @@ class LinearRAGRetriever:
     def _small_letters(self) -> list[str]:
         return [passage.headed_text.lower() for passage in self.snapshot.passages]
 
-    def _walks(self, resets: list[DoubleArray]) -> list[Walk]:
-        if not resets:
-            return []
-        columns = np.stack(resets, axis=1)
-        graph = self.sentence_graph.graph
-        return personalized_pageranks(graph, columns, damping=self.damping, tolerance=self.tolerance)
-
-    def _ranking(self, plan: _Plan, walk: Walk | None, k: int) -> Ranking:
+    def _ranking(self, plan: _Plan, walk: Walk | None, k: int, timings: Mapping[str, float]) -> Ranking:
         watch = Stopwatch()
-        n_entities = self.sentence_graph.graph.n_entities
-        stages = [self._stage("dense", plan.similarities, k)]
-        if plan.reset is None or walk is None:
-            rows = top(plan.similarities, k=k)
-            found = hits(rows.tolist(), plan.similarities[rows].tolist(), self.snapshot)
-            evidence = Evidence(stages=tuple(stages))
-        else:
-            mass = walk.mass[n_entities:]
-            rows = top(mass, k=k)
-            found = hits(rows.tolist(), mass[rows].tolist(), self.snapshot)
-            stages += [self._stage("seeds", plan.reset[n_entities:], k), self._stage("walk", mass, k)]
+        scores: FloatArray | DoubleArray = plan.similarities
+        stages = [self._stage("dense", scores, k)]
+        evidence = Evidence(stages=tuple(stages))
+        if plan.reset is not None and walk is not None:
+            n_entities = self.sentence_graph.graph.n_entities
+            scores = walk.mass[n_entities:]
+            stages += [self._stage("seeds", plan.reset[n_entities:], k), self._stage("walk", scores, k)]
             seeds = Reset(weights=plan.reset, reasons=plan.reasons).seeds(self.snapshot)
             evidence = Evidence(seeds=seeds, walk=walk.report, stages=tuple(stages))
+        rows = top(scores, k=k)
+        found = hits(rows.tolist(), scores[rows].tolist(), self.snapshot)
         watch.lap("rank")
-        return Ranking(query=plan.query, hits=found, evidence=evidence, timings={**plan.timings, **watch.timings})
+        return Ranking(
+            query=plan.query, hits=found, evidence=evidence, timings={**plan.timings, **timings, **watch.timings}
+        )
 
     def _stage(self, name: str, scores: FloatArray | DoubleArray, k: int) -> Stage:
         ids = self.snapshot.passages.ids
@@ -294,10 +300,3 @@ class _Plan:
     reset: DoubleArray | None = None
     reasons: dict[int, str] = field(default_factory=dict)
     timings: Mapping[str, float]
-
-
-def _stretched(similarities: FloatArray) -> DoubleArray:
-    """Stretch values to 0 to 1; all to 1 if they are equal."""
-    values = similarities.astype(np.float64)
-    low, high = values.min(), values.max()
-    return (values - low) / (high - low) if high > low else np.ones_like(values)
