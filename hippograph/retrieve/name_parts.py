@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hippograph.retrieve.name_table import NameTable
 from hippograph.retrieve.query_words import Mention, QueryWords, best_apart
 from hippograph.text.function_words import FUNCTION_WORDS
-from hippograph.types import IntArray
 
 __all__ = ["is_short_for", "partly_named"]
 
@@ -143,7 +143,7 @@ def _parts(words: Sequence[str], first: int, table: NameTable) -> list[Mention]:
     return []
 
 
-def _holders(words: Sequence[str], table: NameTable) -> IntArray:
+def _holders(words: Sequence[str], table: NameTable) -> NDArray[np.integer[Any]]:
     """List the names that hold all of some words."""
     lists = sorted((table.names_with(word) for word in words), key=len)
     holders = lists[0]

@@ -11,15 +11,15 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from hippograph.retrieve.word_index import WordIndex
 from hippograph.store.postings import Postings
-from hippograph.store.ragged import indptr_of
 from hippograph.store.snapshot import Snapshot
 from hippograph.text.normalization import fold_diacritics
 from hippograph.text.spelling import ARTICLES, singular, word_form
@@ -98,7 +98,7 @@ class NameTable:
     entities: IntArray
     spoken: IntArray
     name_indptr: IntArray
-    names: IntArray
+    names: NDArray[np.integer[Any]]
     alike: WordIndex
 
     @classmethod
@@ -112,13 +112,14 @@ class NameTable:
         """
         evidence = snapshot.evidence
         indptr, name_words = np.asarray(evidence.name_indptr), np.asarray(evidence.name_words)
-        spoken, local = np.unique(name_words, return_inverse=True)
-        written = [evidence.words[number] for number in spoken.tolist()]
+        said = np.bincount(name_words, minlength=len(evidence.words)) > 0
+        spoken = np.flatnonzero(said)
+        local = (np.cumsum(said) - 1)[name_words]
+        written = [word for word, counts in zip(evidence.words, said.tolist(), strict=True) if counts]
         forms = [singular(word_form(word)) for word in written]
         articles = np.array([word in ARTICLES for word in written], dtype=np.bool_)
-        hashes, entities = _hash_names(indptr, local.astype(np.int64), forms, articles)
-        owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-        pairs = np.unique(local.astype(np.int64) * max(1, len(owners)) + owners)
+        hashes, entities = _hash_names(indptr, local, forms, articles)
+        name_indptr, names = _names_by_word(indptr, local, len(spoken))
         return cls(
             keys=snapshot.entity_keys,
             words=evidence.words,
@@ -127,9 +128,9 @@ class NameTable:
             postings=snapshot.postings,
             hashes=hashes,
             entities=entities,
-            spoken=spoken.astype(np.int64),
-            name_indptr=indptr_of(np.bincount(pairs // max(1, len(owners)), minlength=len(spoken))),
-            names=pairs % max(1, len(owners)),
+            spoken=spoken,
+            name_indptr=name_indptr,
+            names=names,
             alike=WordIndex.of([fold_diacritics(word) for word in written]),
         )
 
@@ -150,7 +151,7 @@ class NameTable:
         ends = np.searchsorted(self.hashes, wanted, side="right").tolist()
         return [self.entities[start:end] for start, end in zip(starts, ends, strict=True)]
 
-    def names_with(self, word: str) -> IntArray:
+    def names_with(self, word: str) -> NDArray[np.integer[Any]]:
         """List the names that hold a normalised word, ascending."""
         number = bisect_left(self.words, word)
         if number == len(self.words) or self.words[number] != word:
@@ -217,6 +218,16 @@ def _marked(entities: IntArray, count: int) -> NDArray[np.bool_]:
     marks = np.zeros(count, dtype=np.bool_)
     marks[entities[entities >= 0]] = True
     return marks
+
+
+def _names_by_word(indptr: IntArray, words: IntArray, n_words: int) -> tuple[IntArray, NDArray[np.integer[Any]]]:
+    """List the names that hold each word, ascending; a ragged array."""
+    shape = (len(indptr) - 1, n_words)
+    holds = csr_array((np.ones(len(words), dtype=np.int8), words, indptr), shape=shape, copy=True)
+    # A word may stand in a name twice; what is summed is summed in place, hence the copy.
+    holds.sum_duplicates()
+    by_word = holds.tocsc()
+    return by_word.indptr.astype(np.int64), by_word.indices
 
 
 def _hash_names(
