@@ -15,7 +15,7 @@ from hippograph.cli.evaluation_tables import show
 from hippograph.cli.models import FilterOption, embedder_of
 from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
 from hippograph.errors import InputError
-from hippograph.evaluation.bootstrap import RESAMPLES
+from hippograph.evaluation.bootstrap import FEWEST, RESAMPLES
 from hippograph.evaluation.comparison import Comparison, compare
 from hippograph.evaluation.datasets import load_questions
 from hippograph.evaluation.experiment import DEPTHS
@@ -93,8 +93,8 @@ def _check(names: Sequence[str], *, baseline: str | None, resamples: int, run: P
         raise InputError(f"--run {run} takes the run of one retriever, and {len(names)} are given; use --save FOLDER")
     if baseline is not None and baseline not in names:
         raise InputError(f"--baseline {baseline} is not measured; add --retriever {baseline}")
-    if resamples < 0:
-        raise InputError(f"--resamples is {resamples}; give 0 for no intervals, or 100 or more")
+    if resamples != 0 and resamples < FEWEST:
+        raise InputError(f"--resamples is {resamples}; give {FEWEST} or more, or 0 for no intervals")
     if save is not None:
         try:
             save.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from hippograph.errors import InputError
 from hippograph.evaluation.rounding import settled
 from hippograph.types import DoubleArray
 
-__all__ = ["CONFIDENCE", "RESAMPLES", "Interval", "bootstrap_intervals"]
+__all__ = ["CONFIDENCE", "FEWEST", "RESAMPLES", "Interval", "bootstrap_intervals"]
 
 CONFIDENCE: Final = 0.95
 """The customary coverage of an interval."""
@@ -20,7 +20,9 @@ CONFIDENCE: Final = 0.95
 RESAMPLES: Final = 10_000
 """How often questions are drawn anew; at the ends of an interval of 95 %, 250 of the draws lie outside."""
 
-_FEWEST: Final = 100
+FEWEST: Final = 100
+"""With fewer draws the ends of an interval are hardly more than noise."""
+
 _DECIMALS: Final = 6  # the draws themselves leave the third one in doubt
 _CELLS: Final = 1_000_000  # bounds what is in memory at a time: draws by questions
 
@@ -88,8 +90,8 @@ def bootstrap_intervals(
         raise InputError(f"values of shape {values.shape} have no spread; give a row for each of two or more questions")
     if not 0 < confidence < 1:
         raise InputError(f"the confidence is {confidence}; give a share between 0 and 1, such as 0.95")
-    if resamples < _FEWEST:
-        raise InputError(f"resamples is {resamples}; give {_FEWEST} or more, {RESAMPLES:,} for steady intervals")
+    if resamples < FEWEST:
+        raise InputError(f"resamples is {resamples}; give {FEWEST} or more, {RESAMPLES:,} for steady intervals")
     draws = _drawn_means(values, resamples, np.random.default_rng(seed))
     means = settled(values.mean(axis=0))
     levels = _bca_levels(values, draws, means, (1.0 - confidence) / 2.0)

@@ -121,7 +121,7 @@ def test_saved_results_hold_everything(toy, tmp_path):
     [
         (["--baseline", "bm25"], "add --retriever bm25"),
         (["--resamples", "-1"], "--resamples is -1"),
-        (["--resamples", "50"], "resamples is 50"),
+        (["--resamples", "50"], "--resamples is 50"),
         (["--retriever", "dense", "--retriever", "bm25", "--run", "a.run"], "use --save FOLDER"),
         (["--save", "file/results"], "cannot be made"),
     ],
