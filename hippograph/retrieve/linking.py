@@ -217,14 +217,13 @@ def _asks_for_a_name(query: QueryWords, first: int, last: int, snapshot: Snapsho
 
 
 def _link(mention: Mention, query: QueryWords, snapshot: Snapshot) -> EntityLink:
-    said = query.keys[: mention.first] + query.keys[mention.last :]
     return EntityLink(
         entity=mention.entity,
         confidence=mention.confidence,
         reason=mention.reason,
         start=query.words[mention.first].start,
         end=query.words[mention.last - 1].end,
-        passages=qualified_passages(mention.entity, said, snapshot),
+        passages=qualified_passages(mention.entity, query, mention.first, mention.last, snapshot),
     )
 
 

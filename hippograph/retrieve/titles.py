@@ -6,8 +6,7 @@ An entity's name is the title of a passage without the parenthesis at its end, s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+from hippograph.retrieve.query_words import QueryWords
 from hippograph.store.snapshot import Snapshot
 from hippograph.text.function_words import FUNCTION_WORDS
 from hippograph.text.normalization import normalize, strip_qualifier
@@ -31,36 +30,54 @@ def titled_passages(entity: int, snapshot: Snapshot) -> list[int]:
     return [int(row) for row in rows[snapshot.title_entities[rows] == entity]]
 
 
-def qualified_passages(entity: int, said: Sequence[str], snapshot: Snapshot) -> tuple[int, ...]:
-    """Choose among the passages of one name by what the query says of it.
+def qualified_passages(entity: int, query: QueryWords, first: int, last: int, snapshot: Snapshot) -> tuple[int, ...]:
+    """Choose among the passages of one name by what the query says beside it, and by how it writes the name.
+
+    A title counts most if the query says its whole qualifier, and then if it has none; unless the query gives a
+    qualifier of its own in brackets: then the title that shares the most of it does.
 
     Parameters
     ----------
     entity
         The name.
-    said
-        The normalised words of the query beside the name.
+    query
+        The query.
+    first, last
+        Its first word that is the name's, and one past the last.
     snapshot
         The index.
 
     Returns
     -------
-    The passages whose qualifiers share the most words with the query; () if there is nothing to choose: one passage,
-    or none of the words said, or all alike.
+    The passages that the query means, by number; () if there is nothing to choose, or no telling.
     """
     rows = titled_passages(entity, snapshot)
     if len(rows) < 2:
         return ()
-    words = {singular(word_form(word)) for word in said if word not in FUNCTION_WORDS}
-    shares = [_share(snapshot.passages.titles[row], words) for row in rows]
-    best = max(shares)
-    chosen = tuple(row for row, share in zip(rows, shares, strict=True) if share == best)
-    return chosen if best > (0, 0.0) and len(chosen) < len(rows) else ()
+    beside = query.keys[:first] + query.keys[last:]
+    said = {_stem(word) for word in beside if word not in FUNCTION_WORDS}
+    explicit = last < len(query.keys) and query.apart[last]
+    written = query.text[query.words[first].start : query.words[last - 1].end]
+    ranks = [_rank(snapshot.passages.titles[row], said, written, explicit=explicit) for row in rows]
+    best = max(ranks)
+    chosen = tuple(row for row, rank in zip(rows, ranks, strict=True) if rank == best)
+    return chosen if len(chosen) < len(rows) else ()
 
 
-def _share(title: str, words: set[str]) -> tuple[int, float]:
-    """Count the words of a title's qualifier that are among some words, and their share of the qualifier."""
-    qualifier = title.strip()[len(strip_qualifier(title)) :]
-    own = {singular(word_form(word)) for word in normalize(qualifier).split(" ") if word not in FUNCTION_WORDS} - {""}
-    shared = len(own & words)
-    return shared, shared / max(1, len(own))
+def _rank(title: str, said: set[str], written: str, *, explicit: bool) -> tuple[float, bool, bool]:
+    """Rank a title: by its qualifier, and by whether its name is written as in the query."""
+    bare = strip_qualifier(title)
+    own = {_stem(word) for word in normalize(title.strip()[len(bare) :]).split(" ") if word not in FUNCTION_WORDS}
+    own.discard("")
+    shared = len(own & said)
+    if not own:
+        fit = 0.0 if explicit else 1.0
+    elif shared == len(own):
+        fit = 1.0 + shared
+    else:
+        fit = shared / len(own)
+    return fit, bare.casefold() == written.casefold(), bare == written
+
+
+def _stem(word: str) -> str:
+    return singular(word_form(word))
