@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
-from math import inf, isnan
+from math import isnan
 from time import perf_counter
 
 from hippograph.errors import InputError
@@ -50,7 +50,8 @@ class CrossEncoderRecognition:
         Reads query and triple together.
     threshold
         Score that a triple needs to be kept, in the units of the encoder; minus infinity keeps the best `most` whatever
-        they score.
+        they score. The default is for the logits of ms-marco-MiniLM-L-12-v2 and the five candidates of HippoRAG 2:
+        between -6 and -3 it improved recall@2 and recall@5 on each of MuSiQue, HotpotQA and 2WikiMultihopQA.
     most
         How many triples are kept at most, the highest scores first; None for all that reach the threshold.
 
@@ -75,7 +76,7 @@ class CrossEncoderRecognition:
     """
 
     encoder: CrossEncoder
-    threshold: float = -inf
+    threshold: float = -4.0
     most: int | None = None
 
     def __post_init__(self) -> None:
