@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -15,6 +16,7 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from hippograph.store.snapshot import Snapshot
 
@@ -24,6 +26,8 @@ __all__ = ["described"]
 _PRIVATE: Final = re.compile(r"(^|_)(key|secret|password|credentials?|token|url|headers)$", re.IGNORECASE)
 # The folders of an absolute path within a text, as in the name of a model that a server has loaded from a file.
 _FOLDERS: Final = re.compile(r"""(?<![\w./])/(?:[^/\s:'"]+/)+(?=[^/\s])|\b[A-Za-z]:[\\/](?:[^\\/:'"]+[\\/])*""")
+_LONGEST: Final = 100
+_DIGITS: Final = 32
 _NAMES: Final = ("fingerprint", "digest")
 
 
@@ -33,7 +37,8 @@ def described(value: object) -> object:
 
     What has a `fingerprint` or a `digest`, as models, prompts and extractors have, is told by that; a snapshot by what
     its graph contains; another dataclass by its fields, one by one. Fields that their class does not show are left
-    out, and so are addresses and secrets. Of paths the last part is kept, of arrays their digest.
+    out, and so are addresses and secrets. Of paths the last part is kept; of arrays, and of collections of more than a
+    hundred things, the digest.
 
     Parameters
     ----------
@@ -102,27 +107,42 @@ def _(value: np.generic) -> object:
 
 @described.register(np.ndarray)
 def _(value: NDArray[Any]) -> object:
-    content = hashlib.sha256(np.ascontiguousarray(value).tobytes()).hexdigest()
-    return {"shape": list(value.shape), "dtype": str(value.dtype), "sha256": content}
+    return _condensed(str(value.dtype), value.shape, np.ascontiguousarray(value).tobytes())
+
+
+@described.register(csr_array)
+def _(value: csr_array[Any]) -> object:
+    parts = (np.ascontiguousarray(part).tobytes() for part in (value.data, value.indices, value.indptr))
+    return _condensed(f"sparse {value.dtype}", value.shape, b"".join(parts))
 
 
 @described.register(Mapping)
 def _(value: Mapping[Any, Any]) -> object:
     told = {str(described(key)): described(item) for key, item in value.items()}
-    return {key: told[key] for key in sorted(told) if not _PRIVATE.search(key)}
+    return _short({key: told[key] for key in sorted(told) if not _PRIVATE.search(key)})
 
 
-@described.register(list)
-@described.register(tuple)
-def _(value: list[Any] | tuple[Any, ...]) -> object:
-    return [described(item) for item in value]
+@described.register(Sequence)
+def _(value: Sequence[Any]) -> object:
+    return _short([described(item) for item in value])
 
 
 @described.register(AbstractSet)
 def _(value: AbstractSet[Any]) -> object:
-    return sorted((described(item) for item in value), key=str)
+    return _short(sorted((described(item) for item in value), key=str))
 
 
 @described.register
 def _(value: Snapshot) -> object:
     return {"type": type(value).__name__, "graph_digest": value.manifest.graph_digest}
+
+
+def _short(told: list[Any] | dict[str, Any]) -> object:
+    """Condense what is data rather than parameters."""
+    if len(told) <= _LONGEST:
+        return told
+    return _condensed(type(told).__name__, (len(told),), json.dumps(told).encode())
+
+
+def _condensed(kind: str, shape: Sequence[int], content: bytes) -> str:
+    return f"{kind}{list(shape)} {hashlib.sha256(content).hexdigest()[:_DIGITS]}"

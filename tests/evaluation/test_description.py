@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
@@ -13,9 +14,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from hippograph.evaluation.description import described
 from hippograph.prompts.prompt import Prompt
+from hippograph.store.arrays import StringTable
 from hippograph.store.snapshot import Snapshot
 
 
@@ -87,11 +90,23 @@ def test_another_parameter_is_another_description(change: dict[str, Any]) -> Non
 
 
 def test_arrays_are_told_by_their_content() -> None:
-    ones = described(np.ones((2, 3), dtype=np.float32))
-    assert isinstance(ones, dict)
-    assert (ones["shape"], ones["dtype"]) == ([2, 3], "float32")
-    assert ones == described(np.ones((3, 2), dtype=np.float32).T)
-    assert ones != described(np.zeros((2, 3), dtype=np.float32))
+    ones = np.ones((2, 3), dtype=np.float32)
+    assert re.fullmatch(r"float32\[2, 3\] [0-9a-f]{32}", str(described(ones)))
+    assert described(ones) == described(np.ones((3, 2), dtype=np.float32).T)
+    assert described(ones) != described(np.zeros((2, 3), dtype=np.float32))
+    sparse = csr_array(np.eye(3))
+    assert re.fullmatch(r"sparse float64\[3, 3\] [0-9a-f]{32}", str(described(sparse)))
+    assert described(sparse) == described(csr_array(np.eye(3))) != described(csr_array(np.eye(3)[::-1]))
+
+
+def test_data_is_told_by_its_digest() -> None:
+    names = [f"name {n}" for n in range(101)]
+    assert re.fullmatch(r"list\[101\] [0-9a-f]{32}", str(described(names)))
+    assert described(names[:100]) == names[:100]
+    assert described(StringTable.of(names)) == described(tuple(names)) == described(names)
+    assert described([*names[:100], "another"]) != described(names)
+    assert described(dict.fromkeys(names)) != described(dict.fromkeys(names, 1))
+    assert described(frozenset(names)) == described(sorted(names))
 
 
 def test_prompts_functions_and_strangers_are_told_by_name() -> None:
