@@ -12,6 +12,7 @@ import numpy as np
 
 from hippograph.errors import InputError
 from hippograph.protocols import Embedder
+from hippograph.retrieve.abbreviations import abbreviated
 from hippograph.retrieve.name_parts import partly_named
 from hippograph.retrieve.name_table import is_in, name_table
 from hippograph.retrieve.nearest import nearest
@@ -40,8 +41,8 @@ class EntityLink:
         How sure the link is, 0 to 1.
     reason
         `mention`: as the index writes the name; `spelling`: with other diacritics, hyphens, numerals or a plural;
-        `misspelling`; `short form`: with other middle names or initials; `part of a name`; `similar name`: by vectors;
-        `triple`.
+        `misspelling`; `abbreviation`: by its initials; `short form`: with other middle names or initials; `part of a
+        name`; `similar name`: by vectors; `triple`.
     start, end
         The first and one-past-last character of the words of the query that say so, at the first mention; links with
         the same ones are readings of one mention. Both are 0 for links through triples, which no single words make.
@@ -145,7 +146,7 @@ class EntityLinker:
         mentions = _as_written(words, snapshot)
         if self.spelling and _leaves_something(words, mentions, snapshot):
             table = name_table(snapshot)
-            for find in (loosely_spelt, misspelt, partly_named):
+            for find in (loosely_spelt, abbreviated, misspelt, partly_named):
                 mentions = find(words, table, mentions)
         mentions += self._by_vectors(words, mentions, snapshot, embedder)
         links: dict[int, EntityLink] = {}

@@ -77,6 +77,8 @@ class NameTable:
         How many passages mention each name, shape (E,).
     titles
         Whether each name is a title, shape (E,).
+    token_words
+        The words of all passages, end to end, as numbers in `words`.
     postings
         Where terms stand in the passages.
     hashes, entities
@@ -93,6 +95,7 @@ class NameTable:
     words: Sequence[str]
     passages: IntArray
     titles: NDArray[np.bool_]
+    token_words: NDArray[np.int32]
     postings: Postings
     hashes: Hashes
     entities: IntArray
@@ -125,6 +128,7 @@ class NameTable:
             words=evidence.words,
             passages=snapshot.entity_passages,
             titles=_marked(snapshot.title_entities, len(snapshot.entity_keys)),
+            token_words=evidence.token_words,
             postings=snapshot.postings,
             hashes=hashes,
             entities=entities,
@@ -137,6 +141,11 @@ class NameTable:
     def is_word(self, word: str) -> bool:
         """Whether the index knows a normalised word, in a text or a name."""
         return is_in(word, self.words)
+
+    def number(self, key: str) -> int | None:
+        """Return the number of a normalised name; None if there is none."""
+        at = bisect_left(self.keys, key)
+        return at if at < len(self.keys) and self.keys[at] == key else None
 
     def spelt_like(self, hashes: Sequence[int]) -> list[IntArray]:
         """List the names that have the forms with given hashes, for each.

@@ -119,7 +119,8 @@ def _plausible(
     """Whether words that have the form of a name may be that name."""
     words = query.keys[first:last]
     strange = not all(map(table.is_word, words))
-    if moved and (sum(map(len, words)) < _LONG or (any(query.grammar[first:last]) and not strange)):
+    grammar = query.grammar[first:last]
+    if moved and (sum(map(len, words)) < _LONG or grammar[0] or grammar[-1] or (any(grammar) and not strange)):
         return False
     if len(words) == 1:
         same = fold_diacritics(words[0]) == fold_diacritics(name)
@@ -271,9 +272,12 @@ def _worth(query: QueryWords, table: NameTable, first: int, last: int, option: _
         return False
     if query.cased and not query.capital[first]:
         return False
-    if len(word) < _ONE_EDIT_ALONE:
-        exchanged = option.distance == 1 and sorted(word) == sorted(fold_diacritics(option.word))
-        return exchanged and len(word) >= _EXCHANGE_ALONE
+    bare, meant = fold_diacritics(word), fold_diacritics(option.word)
+    # A Prussian is not a misspelt Prussia.
+    if bare.startswith(meant) or meant.startswith(bare):
+        return False
+    if min(len(bare), len(meant)) < _ONE_EDIT_ALONE:
+        return option.distance == 1 and sorted(bare) == sorted(meant) and len(bare) >= _EXCHANGE_ALONE
     return option.distance == 1 or len(word) >= _TWO_EDITS_ALONE
 
 

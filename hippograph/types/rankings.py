@@ -26,8 +26,9 @@ class Seed:
         Its share of the restart distribution, 0 to 1.
     reason
         Why it was seeded: the query names it as the index does (`mention`), in another `spelling`, with a
-        `misspelling`, in a `short form`, by `part of a name` or by a `similar name`; a `triple` near the query speaks
-        of it; its `title` is named; or it is near the query (`dense`). Several are joined by `, `.
+        `misspelling`, by an `abbreviation`, in a `short form`, by `part of a name` or by a `similar name`; a `triple`
+        near the query speaks of it; its `title` is named; or it is near the query (`dense`). Several are joined by
+        `, `.
     """
 
     node: str
