@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from hippograph.errors import ModelError
 from hippograph.protocols import Extractor
-from hippograph.text.function_words import is_grammar
+from hippograph.text.function_words import is_grammar, reads_as_name
 from hippograph.text.normalization import tokens
 from hippograph.types import Passage
 
@@ -53,7 +53,7 @@ def extracted_names(extractor: Extractor) -> QueryNames:
 
 
 def written_names(queries: Sequence[str]) -> list[tuple[str, ...]]:
-    """Take runs of capitalised words for names, but for words of grammar at their beginning; no model is asked.
+    """Take runs of capitalised words for names, without the words of grammar before them; no model is asked.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def _runs(query: str) -> list[str]:
     for place, word in enumerate(tokens(query)):
         capital = query[word.start : word.end][:1].isupper()
         goes_on = bool(spans) and last == place - 1
-        if not capital or (is_grammar(word.key) and not goes_on):
+        if not capital or not (goes_on or not is_grammar(word.key) or reads_as_name(query, [word])):
             continue
         spans = [*spans[:-1], (spans[-1][0], word.end)] if goes_on else [*spans, (word.start, word.end)]
         last = place
