@@ -10,7 +10,6 @@ from typing import Final
 
 from hippograph.text.function_words import FUNCTION_WORDS
 from hippograph.text.normalization import Token, tokens
-from hippograph.text.spelling import ARTICLES, word_form
 
 __all__ = ["Mention", "QueryWords", "best_apart"]
 
@@ -97,10 +96,6 @@ class QueryWords:
             return False
         lower = any(self.text[word.start].islower() for word in self.words)
         return lower or not any(self.grammar[1:])
-
-    def edge(self, place: int) -> bool:
-        """Whether a name may begin or end with a word when articles and "and" do not count."""
-        return self.keys[place] not in ARTICLES and word_form(self.keys[place]) != ""
 
     def whole(self, first: int, last: int) -> bool:
         """Whether no bracket and no quotation mark stands between some words."""

@@ -79,8 +79,13 @@ def loosely_spelt(query: QueryWords, table: NameTable, taken: Sequence[Mention])
     return best_apart(taken, found)
 
 
+def _is_edge(word: str) -> bool:
+    """Whether a name may begin or end with a word when articles and "and" do not count."""
+    return word not in ARTICLES and word_form(word) != ""
+
+
 def _spans(query: QueryWords, hashed: Sequence[SpanHash]) -> Iterator[tuple[int, int, int]]:
-    edges = [query.edge(place) for place in range(len(hashed))]
+    edges = [_is_edge(key) for key in query.keys]
     for first in range(len(hashed)):
         if not edges[first]:
             continue
@@ -197,7 +202,7 @@ def _options(query: QueryWords, table: NameTable, place: int) -> list[_Option]:
     near = [
         (distance, -table.frequency(other), other)
         for other, distance in table.similar_words(word, most=most)
-        if other[0] == word[0] or (distance == 1 and len(word) >= _LONG)
+        if (other[0] == word[0] or (distance == 1 and len(word) >= _LONG)) and not _inflected(word, other)
     ]
     if known:
         least = _RARER * max(1, table.frequency(word))
@@ -208,17 +213,24 @@ def _options(query: QueryWords, table: NameTable, place: int) -> list[_Option]:
     ]
 
 
+def _inflected(one: str, other: str) -> bool:
+    """Whether one word is the other with an ending: a Prussian is not a misspelt Prussia, nor Pauli a misspelt Paul."""
+    short, long = sorted((fold_diacritics(one), fold_diacritics(other)), key=len)
+    return long.startswith(short) and long[len(short) :] not in ("", short[-1])
+
+
 def _spans_over(
     query: QueryWords, options: dict[int, list[_Option]], taken: Sequence[Mention]
 ) -> Iterator[tuple[int, int]]:
     """Yield the spans that hold a suspect, and no part of a mention without the whole."""
+    edges = [_is_edge(key) for key in query.keys]
     inside = {place for mention in taken for place in range(mention.first + 1, mention.last)}
     for first in range(len(query.keys)):
         for last in range(first + 1, min(len(query.keys), first + _LONGEST_SPAN) + 1):
             places = range(first, last)
             if not any(place in options for place in places) or first in inside or last in inside:
                 continue
-            if not (query.edge(first) and query.edge(last - 1) and query.whole(first, last)):
+            if not (edges[first] and edges[last - 1] and query.whole(first, last)):
                 continue
             # Among capitals, names are written in them.
             small = [place for place in places if query.text[query.words[place].start].islower()]
@@ -273,9 +285,6 @@ def _worth(query: QueryWords, table: NameTable, first: int, last: int, option: _
     if query.cased and not query.capital[first]:
         return False
     bare, meant = fold_diacritics(word), fold_diacritics(option.word)
-    # A Prussian is not a misspelt Prussia.
-    if bare.startswith(meant) or meant.startswith(bare):
-        return False
     if min(len(bare), len(meant)) < _ONE_EDIT_ALONE:
         return option.distance == 1 and sorted(bare) == sorted(meant) and len(bare) >= _EXCHANGE_ALONE
     return option.distance == 1 or len(word) >= _TWO_EDITS_ALONE

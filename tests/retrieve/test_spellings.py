@@ -15,8 +15,8 @@ Nikita Khrushchev|Khrushchev|Michael Jordan|Jordan|J. K. Rowling|John Ronald Reu
 William James|God's Gift to Women|Beyoncé|Łódź|Thomas Müller|Spider-Man|Interview with a Hitman|The Terminal|Terminal
 Kennedy|Harris W. Fawell|World War II|World War I|Heart and Soul|Mount Everest|The Island|Raghnall mac Ruaidhri|Хрущёв
 هَمَذان|東京都|C++|Philbrook Museum of Tulsa|Tulsa|European Trade Union Confederation|United States|Maria|Harlem
-Colin Archer|Stone|Angola|Girl|The Power|Prussian|Joan|John Adams|Good Heart|Dark River (1990 film)|Dark River (2017 film)
-White Cargo|White Cargo (1973 film)|MacLean|Maclean
+Colin Archer|Stone|Angola|Girl|The Power|Prussian|Joan|John Adams|Good Heart|Dark River (1990 film)
+Dark River (2017 film)|White Cargo|White Cargo (1973 film)|MacLean|Maclean
 """
 TEXT = "The director of a film was born after the war; girls and hearts, the water of Harlem and some power of a woman."
 UNION = "The European Trade Union Confederation (ETUC) is older than the United States of Europe, not than the U.S."
@@ -107,6 +107,7 @@ def test_a_name_is_linked_however_it_is_written(index, query, name, reason, word
         "Where is Haarlem?",
         "Who were Angela and Marian?",
         "Is Prussia large?",
+        "Who is Maria Archers or Colina Archer?",
         # A word alone, without a capital where others have them.
         "Where in Oslo was a khrushchov?",
         # Words that the texts know are no plurals of names.
