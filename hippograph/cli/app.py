@@ -15,6 +15,7 @@ from hippograph.cli import (
     doctor,
     estimate,
     evaluate,
+    explain,
     export,
     index,
     reembed,
@@ -63,6 +64,7 @@ app.command("delete")(delete.delete)
 app.command("reembed")(reembed.reembed)
 app.command("retrieve")(retrieve.retrieve)
 app.command("ask")(ask.ask)
+app.command("explain")(explain.explain)
 app.command("evaluate")(evaluate.evaluate)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)

@@ -21,6 +21,8 @@ _HUBS: Final = 10
 _NAMED: Final = 40
 _DENSE: Final = 8
 _TOLERANCE: Final = 1e-9
+_WORTH: Final = 0.002
+"""Of the ways after the strongest, those that carry a smaller part of what the passage has are left out."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -126,9 +128,10 @@ def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -
         paths=[
             [
                 _completed(path, graph.n_entities + row)
-                for path in strongest_paths(graph, restart, reading, damping=damping, most=most)
+                for at, path in enumerate(strongest_paths(graph, restart, reading, damping=damping, most=most))
+                if at == 0 or path.mass >= _WORTH * has
             ]
-            for row, reading, most in zip(rows, readings, paths, strict=True)
+            for row, reading, most, has in zip(rows, readings, paths, total, strict=True)
         ],
     )
 
