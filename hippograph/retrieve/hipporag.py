@@ -113,6 +113,7 @@ class HippoRAGRetriever:
             reset=self._reset(link),
             reasons=link.reasons,
             damping=self.damping,
+            readings=self._phrases.occurrences,
         )
 
     @cached_property
