@@ -1,7 +1,7 @@
 """The evidence tables of a snapshot: what every passage says, in numbers.
 
 From them the graph can be revised (passages put in, taken out, hidden) without reading unchanged text again. Retrieval
-itself does not look at them.
+looks only at the words of texts and names, for names that a query writes otherwise.
 """
 
 from __future__ import annotations
