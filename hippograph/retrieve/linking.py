@@ -44,7 +44,7 @@ class EntityLink:
         `misspelling`; `abbreviation`: by its initials; `short form`: with other middle names or initials; `part of a
         name`; `similar name`: by vectors; `triple`.
     start, end
-        The first and one-past-last character of the words of the query that say so, at the first mention; links with
+        The first and one-past-last character of the words of the query that say so, at the surest mention; links with
         the same ones are readings of one mention. Both are 0 for links through triples, which no single words make.
     passages
         Of several passages that the name is the title of, those that the query means by what it says in addition, by
@@ -129,7 +129,7 @@ class EntityLinker:
     spelling: bool = True
 
     def link(self, query: str, snapshot: Snapshot, embedder: Embedder) -> list[EntityLink]:
-        """List the entities a query mentions, each once, in the order of mention.
+        """List the entities a query mentions, each once, in the order of mention; those found by vectors come last.
 
         Parameters
         ----------
@@ -149,10 +149,12 @@ class EntityLinker:
             for find in (loosely_spelt, abbreviated, misspelt, partly_named):
                 mentions = find(words, table, mentions)
         mentions += self._by_vectors(words, mentions, snapshot, embedder)
-        links: dict[int, EntityLink] = {}
+        surest: dict[int, Mention] = {}
         for mention in mentions:
-            links.setdefault(mention.entity, _link(mention, words, snapshot))
-        return list(links.values())
+            known = surest.setdefault(mention.entity, mention)
+            if mention.confidence > known.confidence:
+                surest[mention.entity] = mention
+        return [_link(mention, words, snapshot) for mention in surest.values()]
 
     def _by_vectors(
         self, query: QueryWords, mentions: Sequence[Mention], snapshot: Snapshot, embedder: Embedder

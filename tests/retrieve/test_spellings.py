@@ -137,6 +137,10 @@ def test_names_that_are_equally_near_are_all_linked_and_share_the_confidence(sma
     assert len({(link.start, link.end) for link in found}) == 1
 
 
+def test_an_entity_that_is_named_twice_is_linked_once_by_what_is_surest(index):
+    assert named("Is Khrushchov the Khrushchev?", index) == [("Khrushchev", "mention", "Khrushchev")]
+
+
 def test_spellings_may_be_left_out(index):
     linker = EntityLinker(spelling=False)
     assert linker.link("who was khrushchov?", index.parts.snapshot, HashingEmbedder()) == []
