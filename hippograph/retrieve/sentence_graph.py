@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ from hippograph.text.normalization import tokens
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import DoubleArray, FloatArray, IntArray
 
-__all__ = ["SentenceGraph", "sentences_of"]
+__all__ = ["SentenceGraph", "SentenceGraphs", "sentences_of"]
 
 _KIND: Final = "sentences"
 
@@ -142,6 +144,42 @@ class SentenceGraph:
         """Return the passages that mention an entity, ascending, and how often each does."""
         row = slice(int(self.mention_indptr[entity]), int(self.mention_indptr[entity + 1]))
         return self.mention_passages[row], self.mention_counts[row]
+
+
+class SentenceGraphs:
+    """Makes sentence graphs and their vectors, and keeps them as long as their snapshots; threads may share it."""
+
+    def __init__(self) -> None:
+        self._making = Lock()
+        self._made: WeakKeyDictionary[Snapshot, tuple[SentenceGraph, FloatArray]] = WeakKeyDictionary()
+
+    def of(self, snapshot: Snapshot, *, embedder: Embedder, directory: Path | None) -> tuple[SentenceGraph, FloatArray]:
+        """Return the sentence graph of a snapshot and the vectors of its sentences, shape (S, d).
+
+        The first time, all sentences are embedded; that takes somewhat longer than embedding the passages did.
+
+        Parameters
+        ----------
+        snapshot
+            The index, or a part of it.
+        embedder
+            The embedder the index was built with.
+        directory
+            The index directory, where vectors are kept; None keeps nothing.
+
+        Raises
+        ------
+        DamagedIndexError
+            If the texts are not those that the snapshot's evidence was read from.
+        """
+        with self._making:
+            made = self._made.get(snapshot)
+            if made is None:
+                graph = SentenceGraph.of(snapshot)
+                # What is not published is a part of something, or belongs to nothing.
+                whole = snapshot.generation > 0
+                made = self._made[snapshot] = graph, graph.vectors(embedder, directory=directory, whole=whole)
+            return made
 
 
 def _incidence(snapshot: Snapshot) -> tuple[StringTable, IntArray, IntArray]:

@@ -1,6 +1,8 @@
 import dataclasses
 from fractions import Fraction
+from gc import collect
 from random import Random
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ import pytest
 from hippograph.errors import DamagedIndexError
 from hippograph.hippograph import HippoGraph
 from hippograph.retrieve.linking import find_names
-from hippograph.retrieve.sentence_graph import SentenceGraph, sentences_of
+from hippograph.retrieve.sentence_graph import SentenceGraph, SentenceGraphs, sentences_of
 from hippograph.store.snapshot import Snapshot
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.text.normalization import tokens
@@ -125,6 +127,29 @@ def test_vectors_are_kept_in_the_index_directory(small, tmp_path):
     assert np.array_equal(graph.vectors(Counting(), directory=small.directory, whole=True), first)
     assert len(asked) == len(graph.sentences)
     assert np.array_equal(graph.vectors(Counting()), first)
+
+
+def test_the_graph_of_a_snapshot_is_made_once_and_kept_as_long_as_the_snapshot(small):
+    graphs, embedder = SentenceGraphs(), small.indexer.embedder
+    snapshot = small.parts.snapshot
+    graph, vectors = graphs.of(snapshot, embedder=embedder, directory=small.directory)
+    assert graphs.of(snapshot, embedder=embedder, directory=small.directory)[0] is graph
+    assert np.array_equal(vectors, graph.vectors(embedder))
+    part = small.parts.part("title = 'Newburgh'")
+    assert len(graphs.of(part, embedder=embedder, directory=small.directory)[0].sentences) == 1
+    # The part has left the vectors of the others alone: none of them is embedded again.
+    silent = HashingEmbedderThatIsAskedNothing()
+    assert np.array_equal(graph.vectors(silent, directory=small.directory, whole=True), vectors)
+    alive = ref(graph)
+    del graph, snapshot, part
+    small.close()
+    collect()
+    assert alive() is None
+
+
+class HashingEmbedderThatIsAskedNothing(HashingEmbedder):
+    def embed(self, texts, *, role):
+        raise AssertionError(texts)
 
 
 def test_a_text_that_was_altered_is_noticed(small):
