@@ -99,7 +99,7 @@ def _hit(hit: ExplainedHit, explanation: Explanation) -> Iterator[str]:
     facts = [] if hit.score is None else [f"score {hit.score:.4g}"]
     facts += [f"{stage} {_rank(rank, explanation.depths[stage])}" for stage, rank in hit.ranks.items()]
     if explanation.walked:
-        facts += [f"walk has {share(hit.mass)}", f"through hubs {share(hit.through_hubs)}"]
+        facts += [f"mass {hit.mass:.4g}", f"{share(hit.through_hubs)} of it through hubs"]
     yield f"{place:>3}  {readable(name)}  {readable(hit.passage.id)}"
     yield from _wrapped(", ".join(facts), 5)
     for remark in hit.remarks:
@@ -161,12 +161,12 @@ def _seeds(explanation: Explanation) -> Iterator[str]:
     yield f"SEEDS {'':54} {'weight':>9} {'gives':>9}  why"
     shown, hidden = explanation.seeds[:_SEEDS], explanation.seeds[_SEEDS:]
     for seed in shown:
-        yield f"  {set_cell_size(_named(seed), 58)} {share(seed.weight):>9} {share(seed.mass):>9}  {seed.reason}"
+        yield f"  {set_cell_size(_named(seed), 58)} {share(seed.weight):>9} {seed.mass:>9.4g}  {seed.reason}"
     others = explanation.other_seeds
     if count := len(hidden) + others.count:
         weight = sum(seed.weight for seed in hidden) + others.weight
         mass = sum(seed.mass for seed in hidden) + others.mass
-        yield f"  {f'{count} more':58} {share(weight):>9} {share(mass):>9}"
+        yield f"  {f'{count} more':58} {share(weight):>9} {mass:>9.4g}"
     yield ""
 
 

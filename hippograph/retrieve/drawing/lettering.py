@@ -107,12 +107,12 @@ def share(value: float) -> str:
 
     Examples
     --------
-    >>> share(0.1234), share(0.0002), share(0.0), share(1.0)
-    ('12.3%', '< 0.1%', '0%', '100%')
+    >>> share(0.1234), share(0.000213), share(1e-9), share(0.0), share(1.0)
+    ('12.3%', '0.021%', '< 0.001%', '0%', '100%')
     """
     percent = 100.0 * value
     if percent <= 0:
         return "0%"
     if percent < 0.1:
-        return "< 0.1%"
+        return f"{percent:.2g}%" if percent >= 0.001 else "< 0.001%"
     return f"{percent:.0f}%" if percent >= 99.95 else f"{percent:.1f}%"

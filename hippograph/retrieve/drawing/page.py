@@ -83,7 +83,7 @@ def _name(kind: str, label: str) -> Markup:
 
 def _hits(explanation: Explanation) -> Markup:
     stages = list(explanation.depths)
-    walked = ["walk", "through hubs"] if explanation.walked else []
+    walked = ["mass", "through hubs"] if explanation.walked else []
     heads = ["place", "passage", "score", *(f"after {stage}" for stage in stages), *walked]
     asked = explanation.passage
     told = [*explanation.hits, *([asked] if asked is not None and asked not in explanation.hits else [])]
@@ -93,7 +93,7 @@ def _hits(explanation: Explanation) -> Markup:
             _name("passage", hit.passage.title or hit.passage.id),
             "–" if hit.score is None else f"{hit.score:.4g}",
             *(_rank(hit, stage, explanation) for stage in stages),
-            *([share(hit.mass), share(hit.through_hubs)] if walked else []),
+            *([f"{hit.mass:.4g}", share(hit.through_hubs)] if walked else []),
         ]
         for hit in told
     ]
@@ -172,7 +172,7 @@ def _seeds(explanation: Explanation) -> Markup:
             seed.reason,
             share(seed.weight),
             f"{seed.mass:.4g}",
-            element("meter", share(seed.mass), min=0.0, max=max(total, 1e-12), value=seed.mass),
+            element("meter", f"{seed.mass:.4g}", min=0.0, max=max(total, 1e-12), value=seed.mass),
         ]
         for seed in explanation.seeds
     ]
@@ -207,8 +207,8 @@ def _hubs(explanation: Explanation) -> Markup:
         f"The {len(explanation.hubs)} entities with the most edges hold {share(explanation.hub_mass)} of the walk, and "
         f"{share(explanation.through_hubs)} of what the hits have came through them."
     )
-    rows = [[_name("entity", hub.node), str(hub.edges), share(hub.mass)] for hub in explanation.hubs]
-    return _section("Hubs", element("p", told), _table(["entity", "edges", "walk"], rows, numbers=[1, 2]))
+    rows = [[_name("entity", hub.node), str(hub.edges), f"{hub.mass:.4g}"] for hub in explanation.hubs]
+    return _section("Hubs", element("p", told), _table(["entity", "edges", "mass"], rows, numbers=[1, 2]))
 
 
 def _timings(explanation: Explanation) -> Markup:

@@ -90,7 +90,7 @@ def _edge(explanation: Explanation, edge: MapEdge, curve: Curve, stroke: float) 
     way = " ".join(f"{x:.1f},{y:.1f}" for x, y in rest)
     return element(
         "path",
-        element("title", f"{one} {arrow} {other}: {share(edge.flow)} of the walk"),
+        element("title", f"{one} {arrow} {other}: {edge.flow:.3g} of the walk"),
         class_="edge way" if edge.on_path else "edge",
         d=f"M{x0:.1f},{y0:.1f} C{way}",
         stroke_width=stroke,
@@ -101,7 +101,7 @@ def _edge(explanation: Explanation, edge: MapEdge, curve: Curve, stroke: float) 
 def _node(node: MapNode, box: Box) -> Markup:
     classes = [node.kind, *(["seed"] if node.weight > 0 else []), *(["asked"] if node.asked else [])]
     told = [f"seed {share(node.weight)}"] if node.weight > 0 else []
-    told.append(f"walk {share(node.mass)}")
+    told.append(f"mass {node.mass:.3g}")
     left = box.x + 14.0
     parts = [
         element("title", f"{node.label} ({node.kind} {node.node}): {', '.join(told)}"),
