@@ -77,8 +77,9 @@ def explain(
     trace = retriever.trace(query, k=depth) if isinstance(retriever, Traceable) else None
     ranking = retriever.retrieve([query], k=depth)[0] if trace is None else trace.ranking
     watch = Stopwatch()
-    plain = _without_walk(ranking, snapshot, k, asked)
-    explanation = plain if trace is None or trace.reset is None else _of_walk(plain, trace, snapshot)
+    explanation = _without_walk(ranking, snapshot, k, asked)
+    if trace is not None and trace.reset is not None and trace.reset.any():
+        explanation = _of_walk(explanation, trace, snapshot)
     watch.lap("explain")
     return replace(explanation, timings={**ranking.timings, **watch.timings})
 

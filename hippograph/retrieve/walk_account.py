@@ -20,6 +20,7 @@ __all__ = ["WalkAccount", "account_for"]
 _HUBS: Final = 10
 _NAMED: Final = 40
 _DENSE: Final = 8
+_BLOCK: Final = 8
 _TOLERANCE: Final = 1e-9
 _WORTH: Final = 0.002
 """Of the ways after the strongest, those that carry a smaller part of what the passage has are left out."""
@@ -103,19 +104,22 @@ def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -
         raise InputError("the trace has no reset, so there was no walk to account for; explain another query")
     restart = restart_distribution(graph, reset)
     mass = personalized_pagerank(graph, restart, damping=damping, tolerance=_TOLERANCE, max_iterations=1000).mass
-    readings = np.stack([_reading(trace, row) for row in rows]) if rows else np.zeros((0, graph.n_nodes))
-    given = contributions(graph, restart, readings, damping=damping)
     nodes = np.flatnonzero(restart)
+    # A reading is as long as the graph has nodes, so only a few are made at a time.
+    given = np.zeros((len(rows), len(nodes)))
+    for at in range(0, len(rows), _BLOCK):
+        block = slice(at, at + _BLOCK)
+        given[block] = contributions(graph, restart, [_reading(trace, row) for row in rows[block]], damping=damping)
     listed = _listed(trace.reasons, nodes, restart[nodes], given[:hits].sum(axis=0))
     hubs = largest_hubs(graph, most=_HUBS)
     around = mass_around(graph, restart, hubs, damping=damping, tolerance=_TOLERANCE)
     total = given.sum(axis=1)
-    avoiding = np.divide(readings @ around, total, out=np.ones(len(rows)), where=total > 0)
+    avoiding = np.divide(_read(trace, around)[rows], total, out=np.ones(len(rows)), where=total > 0)
     unlisted = np.ones(len(nodes), dtype=bool)
     unlisted[listed] = False
     return WalkAccount(
         mass=mass,
-        passage_mass=mass[graph.n_entities :] if trace.readings is None else trace.readings @ mass[: graph.n_entities],
+        passage_mass=_read(trace, mass),
         restart=restart,
         rows=rows,
         hits=hits,
@@ -126,14 +130,28 @@ def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -
         hubs=hubs,
         through_hubs=np.clip(1.0 - avoiding, 0.0, 1.0),
         paths=[
-            [
-                _completed(path, graph.n_entities + row)
-                for at, path in enumerate(strongest_paths(graph, restart, reading, damping=damping, most=most))
-                if at == 0 or path.mass >= _WORTH * has
-            ]
-            for row, reading, most, has in zip(rows, readings, paths, total, strict=True)
+            _paths(trace, restart, row, most=most, has=has)
+            for row, most, has in zip(rows, paths, total.tolist(), strict=True)
         ],
     )
+
+
+def _paths(trace: Trace, restart: DoubleArray, row: int, *, most: int, has: float) -> list[WalkPath]:
+    """Find the ways to a passage that are worth telling, and lead them to it if the walk does not enter passages."""
+    passage = trace.graph.n_entities + row
+    found = strongest_paths(trace.graph, restart, _reading(trace, row), damping=trace.damping, most=most)
+    return [
+        path if path.nodes[-1] == passage else WalkPath(nodes=(*path.nodes, passage), mass=path.mass)
+        for at, path in enumerate(found)
+        if at == 0 or path.mass >= _WORTH * has
+    ]
+
+
+def _read(trace: Trace, mass: DoubleArray) -> DoubleArray:
+    """Tell what each passage has of a mass."""
+    n_entities = trace.graph.n_entities
+    read: DoubleArray = mass[n_entities:] if trace.readings is None else trace.readings @ mass[:n_entities]
+    return read
 
 
 def _reading(trace: Trace, row: int) -> DoubleArray:
@@ -144,11 +162,6 @@ def _reading(trace: Trace, row: int) -> DoubleArray:
         span = slice(int(trace.readings.indptr[row]), int(trace.readings.indptr[row + 1]))
         reading[trace.readings.indices[span]] = trace.readings.data[span]
     return reading
-
-
-def _completed(path: WalkPath, passage: int) -> WalkPath:
-    """Lead a path to its passage, where the walk does not enter passages."""
-    return path if path.nodes[-1] == passage else WalkPath(nodes=(*path.nodes, passage), mass=path.mass)
 
 
 def _listed(reasons: Mapping[int, str], nodes: IntArray, weights: DoubleArray, given: DoubleArray) -> IntArray:

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_array
 
+from hippograph.composition import RETRIEVERS
 from hippograph.errors import InputError
 from hippograph.graph.pagerank import personalized_pagerank
 from hippograph.protocols import Retriever
 from hippograph.retrieve.explain import explain
 from hippograph.retrieve.nearest import top
 from hippograph.retrieve.ranked import hits
-from hippograph.retrieve.trace import Trace
+from hippograph.retrieve.trace import Trace, Traceable
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import DoubleArray, Evidence, Explanation, Ranking, Stage
 
@@ -30,7 +31,8 @@ class Walker:
 
     def trace(self, query: str, *, k: int) -> Trace:
         graph = self.snapshot.graph
-        mass = personalized_pagerank(graph, self.reset, damping=0.7, tolerance=1e-12).mass
+        walked = self.reset.any()
+        mass = personalized_pagerank(graph, self.reset, damping=0.7, tolerance=1e-12).mass if walked else self.reset
         mass = mass[graph.n_entities :] if self.readings is None else self.readings @ mass[: graph.n_entities]
         rows = top(mass, k=k).tolist()
         found = hits(rows, mass[rows].tolist(), self.snapshot)
@@ -193,6 +195,25 @@ def test_what_does_not_walk_says_so(small, name):
     assert explanation.hits
     assert (explanation.seeds, explanation.paths, explanation.map.nodes) == ((), (), ())
     assert "explain" in explanation.timings
+
+
+@pytest.mark.parametrize("name", RETRIEVERS)
+def test_every_retriever_is_explained(small, name):
+    retriever, snapshot = small.parts.retriever(name), small.parts.snapshot
+    explanation = explain(retriever, "Who built the Fram?", snapshot=snapshot, k=2, passage="newburgh")
+    [ranking] = retriever.retrieve(["Who built the Fram?"], k=2)
+    assert [hit.passage for hit in explanation.hits] == [hit.passage for hit in ranking.hits]
+    assert [hit.score for hit in explanation.hits] == [hit.score for hit in ranking.hits]
+    assert explanation.walked == (isinstance(retriever, Traceable) and ranking.evidence.walk is not None)
+    if explanation.walked:
+        assert {path.passage for path in explanation.paths} >= {hit.passage.id for hit in explanation.hits}
+        for hit in explanation.hits:
+            assert sum(hit.from_seeds) + hit.from_others == pytest.approx(hit.mass)
+
+
+def test_a_walk_from_nowhere_is_none(small_snapshot):
+    explanation = explain(walker(small_snapshot), "q", snapshot=small_snapshot, k=2)
+    assert not explanation.walked
 
 
 def test_hubs_are_told(small_snapshot):
