@@ -6,7 +6,7 @@ the nodes. The arrays may be read-only and memory-mapped; nothing here writes to
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TypeAlias
 
@@ -134,6 +134,31 @@ class KnowledgeGraph:
             raise InputError(f"there is no node {node}; nodes are 0 to {self.n_nodes - 1}")
         row = slice(int(self.indptr[node]), int(self.indptr[node + 1]))
         return self.indices[row], self.weights[row]
+
+    def drawn_by(self, strengths: DoubleArray) -> KnowledgeGraph:
+        """Return the graph whose edges weigh as much more as their two ends are strong.
+
+        Parameters
+        ----------
+        strengths
+            How strongly each node draws a walk; shape (N,), positive.
+
+        Raises
+        ------
+        InputError
+            If there is not one strength for each node.
+
+        Examples
+        --------
+        >>> graph = from_edges([0, 0], [1, 2], [0.5, 2.0], n_entities=1, n_passages=2)
+        >>> graph.drawn_by(np.array([1.0, 4.0, 1.0])).adjacency.toarray()[0].tolist()
+        [0.0, 2.0, 2.0]
+        """
+        if strengths.shape != (self.n_nodes,):
+            raise InputError(f"the strengths have shape {strengths.shape}; give one for each of {self.n_nodes} nodes")
+        # The product of the two comes first: then both directions of an edge have the same bits.
+        both = np.repeat(strengths, np.diff(self.indptr)) * strengths[self.indices]
+        return replace(self, weights=self.weights * both)
 
     def validate(self) -> None:
         """Check everything the walks rely on; takes time proportional to the number of edges.

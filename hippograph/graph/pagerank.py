@@ -7,6 +7,9 @@ is the share of time the walker spends there, the solution of
     x = (1 - d) r + d (A D^-1 x + m r),    m = the mass of the nodes without edges,
 
 where `A` is the adjacency and `D` holds the degrees.
+
+Strengths draw the walk: with a strength `s` for each node, the edge between `u` and `v` weighs `s_u s_v` times its
+weight. The graph stays undirected, so everything holds as before, and it need not be written anew for each query.
 """
 
 from __future__ import annotations
@@ -104,6 +107,7 @@ def personalized_pageranks(
     graph: KnowledgeGraph,
     resets: ArrayLike,
     *,
+    strengths: ArrayLike | None = None,
     damping: float = 0.5,
     tolerance: float = 1e-9,
     max_iterations: int = 200,
@@ -118,6 +122,8 @@ def personalized_pageranks(
         The graph.
     resets
         One reset vector per column; shape (N, Q).
+    strengths
+        How strongly each node draws each walk; shape (N, Q), positive; None if all do alike.
     damping, tolerance, max_iterations
         As for `personalized_pagerank`.
 
@@ -147,11 +153,17 @@ def personalized_pageranks(
     restarts = [restart_distribution(graph, column) for column in columns.T]
     if not restarts:
         return []
-    return _iterate(graph, np.stack(restarts, axis=1), damping, tolerance, max_iterations)
+    drawn = None if strengths is None else _checked_strengths(strengths, columns)
+    return _iterate(graph, np.stack(restarts, axis=1), drawn, damping, tolerance, max_iterations)
 
 
 def _iterate(
-    graph: KnowledgeGraph, restart: DoubleArray, damping: float, tolerance: float, max_iterations: int
+    graph: KnowledgeGraph,
+    restart: DoubleArray,
+    strengths: DoubleArray | None,
+    damping: float,
+    tolerance: float,
+    max_iterations: int,
 ) -> list[Walk]:
     """Run the accelerated iteration for the columns of `restart`, each until it has converged itself.
 
@@ -160,12 +172,15 @@ def _iterate(
     """
     walks: dict[int, Walk] = {}
     running = np.arange(restart.shape[1])
-    per_degree = np.divide(damping, graph.degrees, out=np.zeros(graph.n_nodes), where=graph.degrees > 0)[:, None]
+    per_degree = _per_degree(graph, strengths, damping)
     source = restart_inflow(graph, restart, damping=damping)
     before, mass, weight = restart, restart, 1.0
     change = np.full(len(running), np.inf)
     for iteration in range(1, max_iterations + 1):
-        following = graph.adjacency @ (mass * per_degree) + source
+        following = graph.adjacency @ (mass * per_degree)
+        if strengths is not None:
+            following *= strengths
+        following += source
         # Whatever the weights, a mass that one step of the walk changes by no more than this is that near its end.
         change = _column_sums(np.abs(following - mass))
         done = change <= tolerance
@@ -177,6 +192,8 @@ def _iterate(
         if done.any():
             running, change = running[~done], change[~done]
             before, mass, following, source = (part[:, ~done] for part in (before, mass, following, source))
+            if strengths is not None:
+                strengths, per_degree = strengths[:, ~done], per_degree[:, ~done]
         before, mass = mass, before + weight * (following - before)
         weight = 1.0 / (1.0 - damping**2 * (0.5 if iteration == 1 else weight / 4.0))
     raise ConvergenceError(
@@ -206,6 +223,25 @@ def restart_distribution(graph: KnowledgeGraph, reset: ArrayLike) -> DoubleArray
     scaled = values / largest
     distribution: DoubleArray = scaled / scaled.sum()
     return distribution
+
+
+def _per_degree(graph: KnowledgeGraph, strengths: DoubleArray | None, damping: float) -> DoubleArray:
+    """Return what each node hands on of its mass, per unit of weight of an edge; shape (N, 1) or (N, Q)."""
+    degrees = graph.degrees[:, None] if strengths is None else graph.adjacency @ strengths
+    # A node's own strength is in all of its edges, so it cancels out of what it hands on.
+    handed: DoubleArray = np.divide(damping, degrees, out=np.zeros(degrees.shape), where=degrees > 0)
+    return handed
+
+
+def _checked_strengths(strengths: ArrayLike, resets: DoubleArray) -> DoubleArray:
+    values = np.asarray(strengths, dtype=np.float64)
+    if values.shape != resets.shape:
+        raise InputError(
+            f"the strengths have shape {values.shape}; give one of each node for each walk, {resets.shape}"
+        )
+    if values.size and not (values.min() > 0 and values.max() < np.inf):
+        raise InputError(f"strengths range from {values.min()} to {values.max()}; they must be positive and finite")
+    return values
 
 
 def restart_inflow(graph: KnowledgeGraph, restart: DoubleArray, *, damping: float) -> DoubleArray:

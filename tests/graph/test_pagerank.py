@@ -147,3 +147,39 @@ def test_unusable_parameters_are_refused(parameters: dict[str, float], message: 
 def test_several_reset_vectors_come_as_columns() -> None:
     with pytest.raises(InputError, match="one column per walk"):
         personalized_pageranks(build(1, 1, []), [1.0, 0.0])
+
+
+@given(graphs_with_reset(), dampings, st.integers(0, 2**32 - 1))
+def test_strengths_walk_the_graph_they_describe(given_parts: GraphAndReset, damping: float, seed: int) -> None:
+    graph, reset = given_parts
+    strengths = np.exp(np.random.default_rng(seed).normal(size=graph.n_nodes))
+    (walk,) = personalized_pageranks(
+        graph, reset[:, None], strengths=strengths[:, None], damping=damping, tolerance=1e-12, max_iterations=500
+    )
+    drawn = graph.drawn_by(strengths)
+    drawn.validate()
+    np.testing.assert_allclose(walk.mass, dense_walk(drawn, reset, damping), atol=1e-11)
+
+
+@given(graphs_with_reset(), dampings, st.integers(1, 4), st.integers(0, 2**32 - 1))
+def test_drawn_walks_together_are_drawn_walks_alone_bit_for_bit(
+    given_parts: GraphAndReset, damping: float, count: int, seed: int
+) -> None:
+    graph, reset = given_parts
+    random = np.random.default_rng(seed)
+    resets = np.stack([reset, *random.random((count, graph.n_nodes))], axis=1)
+    strengths = np.exp(random.normal(size=resets.shape))
+    together = personalized_pageranks(graph, resets, strengths=strengths, damping=damping)
+    for column, walk in enumerate(together):
+        (alone,) = personalized_pageranks(graph, resets[:, [column]], strengths=strengths[:, [column]], damping=damping)
+        assert walk.mass.tobytes() == alone.mass.tobytes()
+        assert walk.report == alone.report
+
+
+@pytest.mark.parametrize(
+    "strengths", [np.ones((2, 1)), np.zeros((3, 1)), np.full((3, 1), np.inf), np.full((3, 1), np.nan)]
+)
+def test_unusable_strengths_are_refused(strengths: np.ndarray) -> None:
+    graph = from_edges([0, 0], [1, 2], [1.0, 1.0], n_entities=1, n_passages=2)
+    with pytest.raises(InputError, match="strengths"):
+        personalized_pageranks(graph, np.ones((3, 1)), strengths=strengths)
