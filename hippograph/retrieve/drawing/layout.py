@@ -170,7 +170,7 @@ def layout(drawn: WalkMap) -> Layout:
 
 
 def _room(node: MapNode) -> float:
-    return BOX_WIDTH - (_BADGE if node.place is not None else 0.0) - 26.0
+    return BOX_WIDTH - (_BADGE if node.place is not None or node.asked else 0.0) - 26.0
 
 
 def _column(node: MapNode) -> int:

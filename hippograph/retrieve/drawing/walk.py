@@ -102,9 +102,10 @@ def _node(node: MapNode, box: Box) -> Markup:
     classes = [node.kind, *(["seed"] if node.weight > 0 else []), *(["asked"] if node.asked else [])]
     told = [f"seed {share(node.weight)}"] if node.weight > 0 else []
     told.append(f"mass {node.mass:.3g}")
+    asked = ["asked for"] if node.asked else []
     left = box.x + 14.0
     parts = [
-        element("title", f"{node.label} ({node.kind} {node.node}): {', '.join(told)}"),
+        element("title", f"{node.label} ({node.kind} {node.node}): {', '.join([*told, *asked])}"),
         element(
             "rect",
             class_="shape",
@@ -115,10 +116,11 @@ def _node(node: MapNode, box: Box) -> Markup:
             rx=box.height / 2 if node.kind == "entity" and len(box.lines) == 1 else 18 if node.kind == "entity" else 4,
         ),
     ]
-    if node.place is not None:
+    if node.place is not None or node.asked:
+        said = "?" if node.place is None else str(node.place)
         at = box.x + box.width - 24.0
         parts.append(element("circle", class_="badge", cx=at, cy=box.middle, r=15))
-        parts.append(element("text", str(node.place), class_="place", x=at, y=box.middle + 4.5, text_anchor="middle"))
+        parts.append(element("text", said, class_="place", x=at, y=box.middle + 4.5, text_anchor="middle"))
     for number, line in enumerate(box.lines):
         parts.append(element("text", line, class_="label", x=left, y=box.y + 19.0 + number * LINE))
     y = box.y + 18.0 + len(box.lines) * LINE
