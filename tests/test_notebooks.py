@@ -49,6 +49,10 @@ print(json.dumps({
     "ranks": {id: [rank_of(mass, node) for mass in walks] for id, node in gold.items()},
     "dense": dense,
     "worth": worth.tolist(),
+    "given": {label: (part / total).tolist() for label, part in by_label.items()},
+    "explained": [[hit.passage.id, hit.score] for hit in explanation.hits],
+    "ways": [[path.passage, said(path)] for path in explanation.paths],
+    "river": river.remarks,
     "folder_left": os.path.exists(folder.name),
 }))
 """,
@@ -204,4 +208,20 @@ def test_a_cut_bridge_is_missed(executed: Executed):
 @pytest.mark.local
 @of_the_second
 def test_the_inside_is_shown_in_pictures(executed: Executed):
-    assert pictures(executed) == ["seeds", "travelled", "damping", "map"]
+    assert pictures(executed) == ["seeds", "travelled", "damping", "map", "given"]
+    (drawn,) = [cell for cell in executed.cells if cell.id == "explain"]
+    assert drawn.outputs[0].data["image/svg+xml"].startswith("<svg")
+
+
+@pytest.mark.local
+@of_the_second
+def test_what_is_explained_is_what_was_walked(executed: Executed):
+    values = executed.values
+    ids, scores = zip(*values["explained"], strict=True)
+    assert list(ids) == values["best"][: len(ids)]
+    assert list(scores) == pytest.approx(values["scores"][: len(ids)])
+    for director, film in (("etienne-dargaud", "The Glass Orchard"), ("maren-solvik", "Nine Bells")):
+        place = ids.index(director)
+        assert max(values["given"], key=lambda label: values["given"][label][place]) == film
+        assert any(found == director and way.startswith(film) for found, way in values["ways"])
+    assert values["river"]
