@@ -98,6 +98,8 @@ def derived_vectors(
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
     unsaved = 0
     waiting = list(missing)
+    if waiting:
+        _log.info("%d of %d %s are embedded for the first time", len(waiting), len(known) + len(waiting), kind)
     for at in range(0, len(waiting), _BLOCK):
         block = waiting[at : at + _BLOCK]
         known.update(zip(block, file.embed([missing[key] for key in block], embedder, role), strict=True))
