@@ -46,6 +46,8 @@ print(json.dumps({
     "taken_apart": [float(sum(part[row] for part in parts.values())) for row in rows],
     "started": [float(after[0, row] / mass[row]) for row in rows],
     "best": [hit.passage.id for hit in best],
+    "stages": stages,
+    "final": [[hit.passage.id, hit.score] for hit in ranking.hits],
     "ranks": {id: [rank_of(mass, node) for mass in walks] for id, node in gold.items()},
     "dense": dense,
     "worth": worth.tolist(),
@@ -208,7 +210,7 @@ def test_a_cut_bridge_is_missed(executed: Executed):
 @pytest.mark.local
 @of_the_second
 def test_the_inside_is_shown_in_pictures(executed: Executed):
-    assert pictures(executed) == ["seeds", "travelled", "damping", "map", "given"]
+    assert pictures(executed) == ["seeds", "travelled", "damping", "map", "second", "given"]
     (drawn,) = [cell for cell in executed.cells if cell.id == "explain"]
     assert drawn.outputs[0].data["image/svg+xml"].startswith("<svg")
 
@@ -218,8 +220,8 @@ def test_the_inside_is_shown_in_pictures(executed: Executed):
 def test_what_is_explained_is_what_was_walked(executed: Executed):
     values = executed.values
     ids, scores = zip(*values["explained"], strict=True)
-    assert list(ids) == values["best"][: len(ids)]
-    assert list(scores) == pytest.approx(values["scores"][: len(ids)])
+    assert [list(pair) for pair in zip(ids, scores, strict=True)] == values["final"][: len(ids)]
+    assert [id for id, _ in values["final"]] == values["stages"]["second look"]
     for director, film in (("etienne-dargaud", "The Glass Orchard"), ("maren-solvik", "Nine Bells")):
         place = ids.index(director)
         assert max(values["given"], key=lambda label: values["given"][label][place]) == film
