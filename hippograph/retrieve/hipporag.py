@@ -12,11 +12,12 @@ import numpy as np
 from hippograph.errors import InputError
 from hippograph.graph.pagerank import Walk, check_damping, restart_distribution
 from hippograph.protocols import Embedder
+from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.nearest import cosines, nearest, top
 from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
-from hippograph.retrieve.phrase_walk import blocks, min_max, named_seeds, stage, walks
+from hippograph.retrieve.phrase_walk import min_max, named_seeds, walks
 from hippograph.retrieve.query_names import QueryNames, written_names
-from hippograph.retrieve.ranked import Stopwatch, check_request, hits
+from hippograph.retrieve.ranked import Stopwatch, check_request, hits, stage_of_hits
 from hippograph.retrieve.trace import Trace
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import DoubleArray, Evidence, FloatArray, Ranking
@@ -201,7 +202,7 @@ class HippoRAGRetriever:
         evidence = Evidence(
             seeds=named_seeds(reset, link.reasons, self._phrases, self.snapshot.passages),
             walk=None if walk is None else walk.report,
-            stages=(stage("dense" if walk is None and link.vector is not None else "walk", found),),
+            stages=(stage_of_hits("dense" if walk is None and link.vector is not None else "walk", found),),
         )
         watch.lap("rank")
         return Ranking(query=link.query, hits=found, evidence=evidence, timings=link.timings | shares | watch.timings)

@@ -13,10 +13,11 @@ import numpy as np
 from hippograph.errors import InputError
 from hippograph.graph.pagerank import Walk, check_damping, restart_distribution
 from hippograph.protocols import Embedder, RecognitionMemory
+from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.nearest import cosines, top
 from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
-from hippograph.retrieve.phrase_walk import blocks, min_max, named_seeds, stage, walks
-from hippograph.retrieve.ranked import Stopwatch, check_request, hits
+from hippograph.retrieve.phrase_walk import min_max, named_seeds, walks
+from hippograph.retrieve.ranked import Stopwatch, check_request, hits, stage_of_hits
 from hippograph.retrieve.trace import Trace
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import (
@@ -218,10 +219,10 @@ class HippoRAG2Retriever:
     def _ranking(self, start: _Start, walk: Walk | None, k: int, timings: dict[str, float]) -> Ranking:
         watch = Stopwatch()
         dense = self._hits(min_max(start.likeness), k)
-        found, stages = dense, [stage("dense", dense)]
+        found, stages = dense, [stage_of_hits("dense", dense)]
         if walk is not None:
             found = self._hits(walk.mass[self._phrases.graph.n_entities :], k)
-            stages.append(stage("walk", found))
+            stages.append(stage_of_hits("walk", found))
         evidence = Evidence(
             seeds=named_seeds(start.reset, start.reasons, self._phrases, self.snapshot.passages),
             triples=self._told(start.link),

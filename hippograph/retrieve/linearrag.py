@@ -12,9 +12,10 @@ from hippograph.errors import InputError
 from hippograph.graph.pagerank import Walk, check_damping, restart_distribution
 from hippograph.protocols import Embedder
 from hippograph.retrieve.activation import Activation, bridge
+from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.linking import EntityLinker
 from hippograph.retrieve.nearest import cosines, nearest, top
-from hippograph.retrieve.phrase_walk import blocks, min_max, walks
+from hippograph.retrieve.phrase_walk import min_max, walks
 from hippograph.retrieve.query_names import QueryNames, written_names
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits
 from hippograph.retrieve.seeding import Reset

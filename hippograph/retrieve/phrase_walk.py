@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -12,14 +12,10 @@ from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.graph.pagerank import Walk, personalized_pageranks
 from hippograph.retrieve.phrase_graph import PhraseGraph
 from hippograph.store.tables import PassageTable
-from hippograph.types import DoubleArray, Hit, Seed, Stage
+from hippograph.types import DoubleArray, Seed
 
-__all__ = ["blocks", "min_max", "named_seeds", "stage", "walks"]
+__all__ = ["min_max", "named_seeds", "walks"]
 
-# Numbers in one array of a walk: 32 MB, of which a walk has half a dozen.
-_NUMBERS: Final = 1 << 22
-# Beyond so many walks at a time, reading the graph costs next to nothing.
-_MOST: Final = 32
 # Of the seeds, so many are named; the dense ones are as many as there are passages.
 _NAMED: Final = 100
 
@@ -43,26 +39,6 @@ def min_max(scores: NDArray[np.floating[Any]]) -> DoubleArray:
     low, high = values.min(), values.max()
     scaled: DoubleArray = (values - low) / (high - low) if high > low else np.ones(len(values))
     return scaled
-
-
-def blocks(length: int, *, n_nodes: int) -> Iterator[slice]:
-    """Divide so many queries into blocks that are walked together, so that memory is bounded.
-
-    Parameters
-    ----------
-    length
-        How many queries.
-    n_nodes
-        How many nodes the graph has.
-
-    Examples
-    --------
-    >>> [(block.start, block.stop) for block in blocks(3, n_nodes=1 << 21)]
-    [(0, 2), (2, 4)]
-    """
-    size = min(_MOST, max(1, _NUMBERS // max(1, n_nodes)))
-    for at in range(0, length, size):
-        yield slice(at, at + size)
 
 
 def walks(
@@ -113,8 +89,3 @@ def named_seeds(
         else Seed(node=passages.ids[node - n_phrases], kind="passage", weight=float(reset[node]), reason="dense")
         for node in heaviest.tolist()
     )
-
-
-def stage(name: str, hits: Sequence[Hit]) -> Stage:
-    """Note how the passages rank after a step."""
-    return Stage(name=name, passages=tuple((hit.passage.id, hit.score) for hit in hits))

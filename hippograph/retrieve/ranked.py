@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from time import perf_counter
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hippograph.errors import InputError
 from hippograph.store.snapshot import Snapshot
-from hippograph.types import Hit
+from hippograph.types import Hit, IntArray, Stage
 
-__all__ = ["Stopwatch", "check_request", "hits"]
+__all__ = ["Stopwatch", "check_request", "hits", "stage", "stage_of_hits"]
 
 
 def check_request(queries: Sequence[str], k: int) -> None:
@@ -58,12 +60,39 @@ def hits(rows: Sequence[int], scores: Sequence[float], snapshot: Snapshot) -> tu
     )
 
 
+def stage(name: str, rows: IntArray, scores: NDArray[np.floating[Any]], ids: Sequence[str]) -> Stage:
+    """Note how the passages rank after a step.
+
+    Parameters
+    ----------
+    name
+        The step.
+    rows
+        Passage rows, best first.
+    scores
+        Their scores.
+    ids
+        What the passages are called, by row.
+    """
+    ranked = zip(rows.tolist(), scores.tolist(), strict=True)
+    return Stage(name=name, passages=tuple((ids[row], float(score)) for row, score in ranked))
+
+
+def stage_of_hits(name: str, hits: Sequence[Hit]) -> Stage:
+    """Note how the passages rank after a step, where they are looked up already."""
+    return Stage(name=name, passages=tuple((hit.passage.id, hit.score) for hit in hits))
+
+
 class Stopwatch:
     """Milliseconds by step, in the order of the steps."""
 
     def __init__(self) -> None:
         self.timings: dict[str, float] = {}
         self._since = perf_counter()
+
+    def shares(self, count: int) -> dict[str, float]:
+        """Divide the times evenly among so many queries that were worked on together."""
+        return {step: time / count for step, time in self.timings.items()}
 
     def lap(self, step: str) -> None:
         """Book the time since the last lap to a step."""

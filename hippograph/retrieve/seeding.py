@@ -11,8 +11,9 @@ import numpy as np
 from hippograph.errors import InputError
 from hippograph.retrieve.linking import EntityLink
 from hippograph.retrieve.nearest import top
+from hippograph.retrieve.titles import titled_passages
 from hippograph.store.snapshot import Snapshot
-from hippograph.types import DoubleArray, FloatArray, Seed
+from hippograph.types import DoubleArray, FloatArray, IntArray, Seed
 
 __all__ = ["Reset", "Seeding"]
 
@@ -31,6 +32,29 @@ class Reset:
 
     weights: DoubleArray
     reasons: dict[int, str]
+
+    def shared_with(self, nodes: IntArray, shares: DoubleArray, *, share: float, reason: str) -> Reset:
+        """Return the distribution that gives a share of the restarts to other nodes.
+
+        Parameters
+        ----------
+        nodes
+            The other nodes.
+        shares
+            How they divide it; summing to 1.
+        share
+            What they get, 0 to 1.
+        reason
+            Why they are seeds.
+        """
+        if not len(nodes):
+            return self
+        weights = (1.0 - share) * self.weights
+        weights[nodes] += share * shares
+        reasons = dict(self.reasons)
+        for node in nodes.tolist():
+            reasons[node] = f"{reasons[node]}, {reason}" if node in reasons else reason
+        return Reset(weights=weights, reasons=reasons)
 
     def seeds(self, snapshot: Snapshot) -> tuple[Seed, ...]:
         """Name the seeds, heaviest first, equal ones by node."""
@@ -115,7 +139,8 @@ class Seeding:
             weight = link.confidence * share / max(1, int(snapshot.entity_passages[link.entity])) ** self.rarity
             weights[link.entity] += weight
             reasons[link.entity].append(link.reason)
-            for node in _titled(link.entity, snapshot):
+            for row in link.passages or titled_passages(link.entity, snapshot):
+                node = row + snapshot.graph.n_entities
                 weights[node] += self.title * weight
                 reasons[node].append("title")
         named = weights.sum()
@@ -135,11 +160,3 @@ class Seeding:
         spread = float(similarities.std(dtype=np.float64)) if len(similarities) else 0.0
         shares = np.exp(self.sharpness * (cosines - cosines.max(initial=-1.0)) / max(spread, 1e-6))
         return rows, shares / max(float(shares.sum()), np.finfo(np.float64).tiny)
-
-
-def _titled(entity: int, snapshot: Snapshot) -> list[int]:
-    """Passage nodes whose title names an entity; only its neighbours can be."""
-    nodes, _ = snapshot.graph.neighbours(entity)
-    passages = nodes[nodes >= snapshot.graph.n_entities].astype(np.int64)
-    named = snapshot.title_entities[passages - snapshot.graph.n_entities] == entity
-    return [int(node) for node in passages[named]]

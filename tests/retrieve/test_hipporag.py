@@ -175,7 +175,7 @@ def test_a_batch_gives_what_single_queries_give(small: HippoGraph, monkeypatch: 
     alone = [retriever.retrieve([query], k=4)[0] for query in queries]
     assert {ranking.evidence.walk is None for ranking in alone} == {True, False}
     for numbers in (1, 2 * small.parts.snapshot.graph.n_nodes, 1 << 22):
-        monkeypatch.setattr("hippograph.retrieve.phrase_walk._NUMBERS", numbers)
+        monkeypatch.setattr("hippograph.retrieve.blocks._NUMBERS", numbers)
         together = retriever.retrieve(queries, k=4)
         assert [one.hits for one in together] == [one.hits for one in alone]
         assert [one.evidence for one in together] == [one.evidence for one in alone]

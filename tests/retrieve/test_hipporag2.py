@@ -245,7 +245,7 @@ def test_a_batch_gives_what_single_queries_give(small: HippoGraph, monkeypatch: 
     alone = [retriever.retrieve([query], k=4)[0] for query in QUERIES]
     # Blocks of one, two and all.
     for numbers in (1, 2 * parts.snapshot.graph.n_nodes, 1 << 22):
-        monkeypatch.setattr("hippograph.retrieve.phrase_walk._NUMBERS", numbers)
+        monkeypatch.setattr("hippograph.retrieve.blocks._NUMBERS", numbers)
         together = retriever.retrieve(QUERIES, k=4)
         assert [one.hits for one in together] == [one.hits for one in alone]
         assert [one.evidence for one in together] == [one.evidence for one in alone]

@@ -41,12 +41,15 @@ def test_the_walk_reaches_a_passage_that_shares_no_word_with_the_query(small):
 
 def test_both_engines_give_the_same_order(small):
     exact = PageRankRetriever(snapshot=small.parts.snapshot, embedder=small.indexer.embedder, tolerance=1e-12)
-    push = dataclasses.replace(exact, engine="push")
-    for one, other in zip(exact.retrieve(QUERIES, k=4), push.retrieve(QUERIES, k=4), strict=True):
-        assert [hit.passage.id for hit in one.hits] == [hit.passage.id for hit in other.hits]
-        assert [hit.score for hit in one.hits] == pytest.approx([hit.score for hit in other.hits], rel=0.05)
-        walks = (one.evidence.walk, other.evidence.walk)
-        assert [walk.engine for walk in walks if walk is not None] == ["exact", "push"]
+    for look in (None, exact.second_look):
+        exact = dataclasses.replace(exact, second_look=look)
+        push = dataclasses.replace(exact, engine="push")
+        for one, other in zip(exact.retrieve(QUERIES, k=4), push.retrieve(QUERIES, k=4), strict=True):
+            assert [hit.passage.id for hit in one.hits] == [hit.passage.id for hit in other.hits]
+            walks = (one.evidence.walk, other.evidence.walk)
+            assert [walk.engine for walk in walks if walk is not None] == ["exact", "push"]
+            if look is None:
+                assert [hit.score for hit in one.hits] == pytest.approx([hit.score for hit in other.hits], rel=0.05)
 
 
 def test_the_evidence_tells_where_the_walk_began(small):
@@ -55,12 +58,14 @@ def test_the_evidence_tells_where_the_walk_began(small):
     assert sum(seed.weight for seed in evidence.seeds) == pytest.approx(1.0)
     assert evidence.triples
     assert evidence.walk is not None
-    assert evidence.walk.residual <= 1e-6
+    assert evidence.walk.residual <= 1e-5
+    assert [stage.name for stage in evidence.stages] == ["dense", "walk", "second look"]
 
 
 def test_every_step_is_timed(small):
     timings = small.retrieve("Who built the Fram?").timings
-    assert list(timings) == ["embed", "dense", "link entities", "link triples", "seed", "walk", "rank"]
+    linking = ["embed", "dense", "link entities", "link triples", "seed"]
+    assert list(timings) == [*linking, "walk", "seed again", "second walk", "rank"]
     assert all(milliseconds >= 0 for milliseconds in timings.values())
 
 
