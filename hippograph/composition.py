@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -17,32 +18,22 @@ from hippograph.index.parts import SnapshotParts
 from hippograph.index.replay_extractor import ReplayExtractor
 from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.caching import CachingModel
-from hippograph.protocols import Extractor, LanguageModel, Reader, Retriever
+from hippograph.protocols import CrossEncoder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.readers.single_pass import SinglePassReader
-from hippograph.retrieve.dense import DenseRetriever
-from hippograph.retrieve.hybrid import HybridRetriever
-from hippograph.retrieve.lexical import BM25Retriever
-from hippograph.retrieve.pagerank import PageRankRetriever
+from hippograph.retrievers import NO_MODEL, RETRIEVERS, Retrievers, Variant, default_cross_encoder
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.responses import RESPONSES, ResponseStore
 from hippograph.store.snapshot import Snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 
-__all__ = ["EXTRACTORS", "READERS", "RETRIEVERS", "Composition", "extractor_named", "remembering", "settling"]
+__all__ = ["EXTRACTORS", "READERS", "RETRIEVERS", "Composition", "extractor_named", "extractor_of", "remembering"]
+__all__ += ["settling"]
 
 EXTRACTORS: Final = ("spacy", "llm", "replay:FILE", "none")
 """The extractors that are known by name."""
 
-RETRIEVERS: Final = ("default", "dense", "bm25", "hybrid")
-"""The retrievers that are known by name."""
-
 READERS: Final = ("single",)
 """The readers that are known by name."""
-
-_NO_MODEL: Final = (
-    "{what} needs a language model; name one with --llm-model and --llm-base-url, in hippograph.toml, or in Python "
-    "with language_model=OpenAIChat(model=..., base_url=...)"
-)
 
 
 def extractor_named(name: str, *, model: LanguageModel | None = None) -> Extractor:
@@ -75,8 +66,17 @@ def extractor_named(name: str, *, model: LanguageModel | None = None) -> Extract
     if name != "llm":
         raise InputError(f"there is no extractor {name!r}; choose one of {', '.join(EXTRACTORS)}")
     if model is None:
-        raise InputError(_NO_MODEL.format(what="the extractor 'llm'"))
+        raise InputError(NO_MODEL.format(what="the extractor 'llm'"))
     return LLMExtractor(model=model)
+
+
+def extractor_of(extractor: Extractor | str, *, model: LanguageModel | None, directory: Path) -> Extractor:
+    """Take an extractor as it is or make it by its name; a language model that it asks gets the memory of an index."""
+    if isinstance(extractor, str):
+        return extractor_named(extractor, model=model)
+    if isinstance(extractor, LLMExtractor):
+        return replace(extractor, model=remembering(extractor.model, directory))
+    return extractor
 
 
 def remembering(model: LanguageModel, directory: Path) -> LanguageModel:
@@ -120,12 +120,15 @@ class Composition:
     indexer
         How the index was built: queries are embedded and parts are made in the same way.
     language_model
-        What readers ask; None if there is none.
+        What readers, and the recognition `llm`, ask; None if there is none.
+    cross_encoder
+        What the second look and the recognition `cross-encoder` ask; None if there is none.
     """
 
     place: IndexDirectory
     indexer: Indexer
     language_model: LanguageModel | None = None
+    cross_encoder: CrossEncoder | None = field(default_factory=default_cross_encoder)
     _parts: SnapshotParts = field(default_factory=SnapshotParts, init=False, repr=False, compare=False)
 
     @property
@@ -173,7 +176,13 @@ class Composition:
         with suspecting_damage(self.place.path):
             return self._parts.of(snapshot, chooses, settings=self.indexer.settings)
 
-    def retriever(self, name: str = "default", *, filter: str | MetadataFilter | None = None) -> Retriever:
+    def retriever(
+        self,
+        name: str = "default",
+        *,
+        filter: str | MetadataFilter | None = None,
+        variant: Variant | None = None,
+    ) -> Retriever:
         """Make a retriever over the published index, or over what an index of some documents alone would be.
 
         Parameters
@@ -182,24 +191,26 @@ class Composition:
             One of `RETRIEVERS`.
         filter
             Documents to look at, as for `part`.
+        variant
+            Options that some retrievers have; None leaves each as it is.
 
         Raises
         ------
         InputError
-            If there is none of this name, or the filter cannot be read.
+            If there is none of this name, it has no such option, or the filter cannot be read.
         IndexMismatchError
             If there is a filter, and the graph was made with other settings.
         """
-        if name not in RETRIEVERS:
-            raise InputError(f"there is no retriever {name!r}; choose one of {', '.join(RETRIEVERS)}")
-        snapshot, embedder = self.part(filter), self.indexer.embedder
-        if name == "default":
-            return PageRankRetriever(snapshot=snapshot, embedder=embedder)
-        dense = DenseRetriever(snapshot=snapshot, embedder=embedder)
-        if name == "dense":
-            return dense
-        lexical = BM25Retriever(snapshot=snapshot)
-        return lexical if name == "bm25" else HybridRetriever(retrievers=(dense, lexical))
+        return self._retrievers.make(name, self.part(filter), variant or Variant())
+
+    @cached_property
+    def _retrievers(self) -> Retrievers:
+        return Retrievers(
+            place=self.place,
+            embedder=self.indexer.embedder,
+            language_model=self.language_model,
+            cross_encoder=self.cross_encoder,
+        )
 
     def reader(
         self, name: str = "single", *, retriever: Retriever, k: int = 5, sampling: Sampling | None = None
@@ -225,7 +236,7 @@ class Composition:
         if name not in READERS:
             raise InputError(f"there is no reader {name!r}; choose one of {', '.join(READERS)}")
         if self.language_model is None:
-            raise InputError(_NO_MODEL.format(what=f"the reader {name!r}"))
+            raise InputError(NO_MODEL.format(what=f"the reader {name!r}"))
         chosen = {} if sampling is None else {"sampling": sampling}
         return SinglePassReader(retriever=retriever, model=self.language_model, k=k, **chosen)
 

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
 from hippograph.completions import Sampling
-from hippograph.composition import Composition, extractor_named, remembering, settling
-from hippograph.errors import InputError, MissingExtraError, ModelError, NoIndexError
+from hippograph.composition import Composition, extractor_of, remembering, settling
+from hippograph.errors import InputError, MissingExtraError, ModelError
 from hippograph.index.budget import Budget, Stop
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
 from hippograph.index.intake import known_sources
-from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.loading import load
 from hippograph.index.reading import RETRY
 from hippograph.index.removal import RemovalReport
 from hippograph.index.report import IndexReport, Progress
-from hippograph.index.standing import standing
+from hippograph.index.standing import standing_at
 from hippograph.models.onnx_embedder import OnnxEmbedder
-from hippograph.protocols import Embedder, Extractor, LanguageModel, Reader, Retriever
+from hippograph.protocols import CrossEncoder, Embedder, Extractor, LanguageModel, Reader, Retriever
+from hippograph.retrieve.explain import explain as explained
+from hippograph.retrievers import Variant, default_cross_encoder
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot, suspecting_damage
+from hippograph.store.snapshot import suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
-from hippograph.types import Answer, ExtractionStatus, Ranking
+from hippograph.types import Answer, Explanation, ExtractionStatus, Ranking
 
 __all__ = ["HippoGraph"]
 
@@ -55,6 +55,8 @@ class HippoGraph:
     language_model
         What readers, and the extractor `llm`, ask. What it has answered once is kept in the index directory and not
         asked again.
+    cross_encoder
+        Judges passages for the second look; by default ms-marco-MiniLM on the CPU, if it is installed.
     indexer
         Everything about how an index is built; overrides `extractor` and `embedder`.
 
@@ -81,15 +83,22 @@ class HippoGraph:
         extractor: Extractor | str | None = None,
         embedder: Embedder | None = None,
         language_model: LanguageModel | None = None,
+        cross_encoder: CrossEncoder | None = None,
         indexer: Indexer | None = None,
     ) -> None:
         self.directory = Path(directory)
         model = None if language_model is None else remembering(language_model, self.directory)
         self._chosen = indexer is not None or extractor is not None
         self.indexer = indexer or Indexer(
-            extractor=self._extractor(extractor or "spacy", model), embedder=embedder or OnnxEmbedder()
+            extractor=extractor_of(extractor or "spacy", model=model, directory=self.directory),
+            embedder=embedder or OnnxEmbedder(),
         )
-        self.parts = Composition(place=IndexDirectory(self.directory), indexer=self.indexer, language_model=model)
+        self.parts = Composition(
+            place=IndexDirectory(self.directory),
+            indexer=self.indexer,
+            language_model=model,
+            cross_encoder=cross_encoder or default_cross_encoder(),
+        )
 
     def index(
         self,
@@ -188,19 +197,13 @@ class HippoGraph:
         ----------
         sources
             Files and folders; without any, all that were ever indexed.
-        progress
-            Is told how far each stage is.
-        wait
-            How long to wait for another process or thread that is changing the index, in seconds.
-        reread, retry, budget, stop, switch
+        progress, wait, reread, retry, budget, stop, switch
             As for `index`.
 
         Raises
         ------
-        InputError
-            If a source does not exist, or none was ever indexed.
-        NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
-            As for `index`.
+        InputError, NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
+            As for `index`, and if nothing was ever indexed.
         """
         load(sources)
         with self._books(), self.parts.place.session(wait=wait) as session:
@@ -229,21 +232,17 @@ class HippoGraph:
 
         Parameters
         ----------
-        ids
-            Ids of documents.
-        filter
-            Chooses documents by their metadata (`hippograph.text.metadata_filter` tells the language).
+        ids, filter
+            Ids of documents, and what chooses documents by their metadata (`hippograph.text.metadata_filter` tells the language).
         source
             Chooses the documents of a file, or of all files in a folder. Together with `filter`, both must hold.
         wait
-            How long to wait for another process or thread that is changing the index, in seconds.
+            As for `index`.
 
         Raises
         ------
-        InputError
-            If nothing says what to remove, or the filter cannot be read.
-        NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
-            As for `index`.
+        InputError, NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
+            As for `index`, and if nothing says what to remove, or the filter cannot be read.
         """
         chooses = parse_filter(filter) if isinstance(filter, str) else filter
         with self.parts.place.session(wait=wait) as session:
@@ -261,10 +260,8 @@ class HippoGraph:
 
         Parameters
         ----------
-        query
-            What to look for.
-        k
-            How many hits at most.
+        query, k
+            What to look for, and how many hits at most.
         retriever
             One of `hippograph.composition.RETRIEVERS`, or a retriever made by hand.
         filter
@@ -274,12 +271,10 @@ class HippoGraph:
         Raises
         ------
         InputError
-            If the query is blank, `k` is below 1, there is no retriever of this name, the filter cannot be read, or
-            there is a filter beside a retriever made by hand.
-        NoIndexError
-            If nothing was indexed here.
-        DamagedIndexError
-            If a file is missing, truncated or altered; that it is altered is only seen when it cannot be worked with.
+            If the query is blank, `k` is below 1, there is no such retriever, the filter cannot be read, or it is given
+            beside a retriever made by hand.
+        NoIndexError, DamagedIndexError
+            If nothing was indexed here, or a file is missing, truncated or altered.
         """
         (ranking,) = self.retrieve_all([query], k=k, retriever=retriever, filter=filter)
         return ranking
@@ -292,20 +287,10 @@ class HippoGraph:
         retriever: str | Retriever = "default",
         filter: str | MetadataFilter | None = None,
     ) -> list[Ranking]:
-        """Rank passages for several queries; each ranking is what `retrieve` gives for its query.
-
-        Raises
-        ------
-        InputError, NoIndexError, DamagedIndexError
-            As for `retrieve`.
-        """
-        if isinstance(retriever, str):
-            made = self.parts.retriever(retriever, filter=filter)
-            with suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
-                return made.retrieve(queries, k=k)
-        if filter is not None:
-            raise InputError(_OWN_SNAPSHOT)
-        return retriever.retrieve(queries, k=k)
+        """Rank passages for several queries, each as `retrieve` does."""
+        made = self._made(retriever, filter)
+        with self._books(), self._suspecting():
+            return made.retrieve(queries, k=k)
 
     def ask(
         self,
@@ -321,40 +306,61 @@ class HippoGraph:
 
         Parameters
         ----------
-        question
-            What to answer.
-        k
-            How many passages the model is shown.
+        question, k
+            What to answer, and how many passages the model is shown.
         reader
             One of `hippograph.composition.READERS`, or a reader made by hand, which has a retriever of its own.
-        retriever
-            What finds the passages, as for `retrieve`.
-        filter
-            Documents to look at, as for `retrieve`.
+        retriever, filter
+            What finds the passages, and where, as for `retrieve`.
         sampling
             How the model chooses its words; None leaves it to the reader.
 
         Raises
         ------
-        InputError
-            If the question is blank, there is no language model, or something is given that `retrieve` refuses.
+        InputError, NoIndexError, IndexMismatchError, DamagedIndexError
+            As for `retrieve`, and if there is no language model.
         ModelError
             If something is wrong that concerns every question: a wrong key, no such model, no server. A model that
             fails at this question is told by the answer.
-        NoIndexError, IndexMismatchError, DamagedIndexError
-            As for `retrieve`.
         """
-        if isinstance(reader, str):
-            finds = self.parts.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
-            if filter is not None and finds is retriever:
+        if not isinstance(reader, str):
+            if filter is not None:
                 raise InputError(_OWN_SNAPSHOT)
-            made = self.parts.reader(reader, retriever=finds, k=k, sampling=sampling)
-            with self._books(), suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError)):
-                return made.read(question)
-        if filter is not None:
-            raise InputError(_OWN_SNAPSHOT)
-        with self._books():
-            return reader.read(question)
+            with self._books():
+                return reader.read(question)
+        made = self.parts.reader(reader, retriever=self._made(retriever, filter), k=k, sampling=sampling)
+        with self._books(), self._suspecting():
+            return made.read(question)
+
+    def explain(
+        self,
+        question: str,
+        *,
+        k: int = 5,
+        passage: str | None = None,
+        retriever: str = "default",
+        variant: Variant | None = None,
+        filter: str | MetadataFilter | None = None,
+    ) -> Explanation:
+        """Say why a question is answered with the passages it is: seeds, facts, paths, and what each gave.
+
+        Parameters
+        ----------
+        question, k
+            What is asked, and how many passages are to answer it.
+        passage
+            The id of a passage to explain too, be it found or not.
+        retriever, variant, filter
+            As for `parts.retriever`.
+
+        Raises
+        ------
+        InputError, NoIndexError, IndexMismatchError, DamagedIndexError
+            As for `retrieve`, and if there is no such passage.
+        """
+        made = self.parts.retriever(retriever, filter=filter, variant=variant)
+        with self._books(), self._suspecting():
+            return explained(made, question, snapshot=self.parts.part(filter), k=k, passage=passage)
 
     def status(self) -> dict[str, Any]:
         """Say what the index holds, as JSON values; `docs/usage.md` explains each.
@@ -364,25 +370,21 @@ class HippoGraph:
         NoIndexError
             If nothing was indexed here; if a first run was interrupted, its catalog is told of.
         """
-        catalog = self.parts.place.catalog()
-        try:
-            published = open_snapshot(self.directory)
-        except NoIndexError:
-            if (self.directory / SNAPSHOTS).exists():
-                raise
-            published = Snapshot.empty()
-        return standing(catalog, published, directory=self.directory)
+        return standing_at(self.parts.place.catalog(), directory=self.directory)
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""
         self.parts.close()
 
-    def _extractor(self, extractor: Extractor | str, model: LanguageModel | None) -> Extractor:
-        if isinstance(extractor, str):
-            return extractor_named(extractor, model=model)
-        if isinstance(extractor, LLMExtractor):
-            return replace(extractor, model=remembering(extractor.model, self.directory))
-        return extractor
+    def _made(self, retriever: str | Retriever, filter: str | MetadataFilter | None) -> Retriever:
+        if isinstance(retriever, str):
+            return self.parts.retriever(retriever, filter=filter)
+        if filter is not None:
+            raise InputError(_OWN_SNAPSHOT)
+        return retriever
+
+    def _suspecting(self) -> AbstractContextManager[None]:
+        return suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError))
 
     def _books(self) -> AbstractContextManager[None]:
         return settling(self.parts.language_model, self.indexer.extractor)

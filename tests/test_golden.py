@@ -54,7 +54,7 @@ def test_the_golden_ranking(toy):
     ranking = toy.retrieve("In which town did the composer of Snow on the Orrow die?", k=2)
     assert [hit.passage.title for hit in ranking.hits] == ["Snow on the Orrow", "Ilja Krčmář"]
     first = ranking.evidence.seeds[0]
-    assert (first.node, first.kind, first.reason) == ("snow-on-the-orrow", "passage", "title, dense")
+    assert (first.node, first.kind, first.reason) == ("snow-on-the-orrow", "passage", "title, dense, first walk")
 
 
 @pytest.mark.parametrize("name", ["default", "dense", "bm25", "hybrid"])

@@ -19,6 +19,7 @@ from hippograph.cli.settings import (
     place_of,
     settings_of,
 )
+from hippograph.cli.variants import RetrieverOption
 from hippograph.hippograph import HippoGraph
 from hippograph.index.standing import usage_values
 from hippograph.types import Answer, Step
@@ -33,7 +34,7 @@ def ask(
     index: IndexOption = None,
     reader: Annotated[str, typer.Option(help="single: retrieve once, answer in one call.")] = "single",
     k: Annotated[int, typer.Option("-k", help="How many passages the model is shown.")] = 5,
-    retriever: Annotated[str, typer.Option(help="default, dense, bm25 or hybrid.")] = "default",
+    retriever: RetrieverOption = "default",
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
     llm_base_url: BaseUrlOption = None,

@@ -12,8 +12,9 @@ import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, print_json
 from hippograph.cli.evaluation_tables import show
-from hippograph.cli.models import FilterOption, embedder_of
-from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
+from hippograph.cli.models import FilterOption
+from hippograph.cli.settings import BaseUrlOption, ConfigOption, EmbedderOption, ModelOption, place_of, settings_of
+from hippograph.cli.variants import ParityOption, RecognitionOption, SecondLookOption, opened, variant_of, variants
 from hippograph.errors import InputError
 from hippograph.evaluation.bootstrap import FEWEST, RESAMPLES
 from hippograph.evaluation.comparison import Comparison, compare
@@ -23,7 +24,6 @@ from hippograph.evaluation.experiment import evaluate as measure
 from hippograph.evaluation.manifest import result_manifest
 from hippograph.evaluation.results import Evaluation
 from hippograph.evaluation.runs import write_run
-from hippograph.hippograph import HippoGraph
 from hippograph.store.snapshot import suspecting_damage
 
 __all__ = ["evaluate"]
@@ -47,10 +47,15 @@ def evaluate(
     index: IndexOption = None,
     retriever: _Retrievers = None,
     baseline: _Baseline = None,
+    parity: ParityOption = False,
+    recognition: RecognitionOption = None,
+    second_look: SecondLookOption = None,
     k: _Depths = None,
     resamples: _Resamples = RESAMPLES,
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
+    llm_base_url: BaseUrlOption = None,
+    llm_model: ModelOption = None,
     split: _Split = "test",
     run: _Run = None,
     save: _Save = None,
@@ -60,13 +65,14 @@ def evaluate(
     """Measure retrievers on questions with gold passages."""
     names = list(dict.fromkeys(retriever or ["default"]))
     _check(names, baseline=baseline, resamples=resamples, run=run, save=save)
-    settings = settings_of(config, index=index, embedder=embedder)
+    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look)
+    settings = settings_of(config, index=index, embedder=embedder, llm_base_url=llm_base_url, llm_model=llm_model)
     place, ks = place_of(settings), tuple(k or DEPTHS)
     asked = load_questions(questions, split=split)
     results: dict[str, Evaluation] = {}
     manifests: dict[str, dict[str, object]] = {}
-    with HippoGraph(place, embedder=embedder_of(settings)) as hippograph, suspecting_damage(place):
-        retrievers = {name: hippograph.parts.retriever(name, filter=filter) for name in names}
+    with opened(settings, asking=recognition == "llm") as hippograph, suspecting_damage(place):
+        retrievers = variants(hippograph, names, variant, filter=filter)
         passages, part = hippograph.parts.snapshot.passages, hippograph.parts.part(filter)
         known, date = set(passages.ids).union(passages.documents), datetime.now(UTC)
         for name, made in retrievers.items():

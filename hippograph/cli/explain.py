@@ -9,12 +9,17 @@ import typer
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
 from hippograph.cli.explanations import explanation_lines, explanation_values
-from hippograph.cli.models import FilterOption, embedder_of
-from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
-from hippograph.composition import RETRIEVERS
-from hippograph.hippograph import HippoGraph
+from hippograph.cli.models import FilterOption
+from hippograph.cli.settings import BaseUrlOption, ConfigOption, EmbedderOption, ModelOption, settings_of
+from hippograph.cli.variants import (
+    ParityOption,
+    RecognitionOption,
+    RetrieverOption,
+    SecondLookOption,
+    opened,
+    variant_of,
+)
 from hippograph.retrieve.drawing.page import page
-from hippograph.retrieve.explain import explain as explained
 
 __all__ = ["explain"]
 
@@ -26,24 +31,26 @@ def explain(
         str | None, typer.Option(help="The id of a passage to explain too, be it found or not.", show_default=False)
     ] = None,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
-    retriever: Annotated[str, typer.Option(help=f"One of {', '.join(RETRIEVERS)}.")] = "default",
+    retriever: RetrieverOption = "default",
+    parity: ParityOption = False,
+    recognition: RecognitionOption = None,
+    second_look: SecondLookOption = None,
     filter: FilterOption = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with a drawing, in one file.", show_default=False)
     ] = None,
     embedder: EmbedderOption = None,
+    llm_base_url: BaseUrlOption = None,
+    llm_model: ModelOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a question is answered with these passages: seeds, facts, paths, and what each gave."""
-    settings = settings_of(config, index=index, embedder=embedder)
-    with HippoGraph(place_of(settings), embedder=embedder_of(settings)) as hippograph:
-        explanation = explained(
-            hippograph.parts.retriever(retriever, filter=filter),
-            question,
-            snapshot=hippograph.parts.part(filter),
-            k=k,
-            passage=passage,
+    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look)
+    settings = settings_of(config, index=index, embedder=embedder, llm_base_url=llm_base_url, llm_model=llm_model)
+    with opened(settings, asking=recognition == "llm") as hippograph:
+        explanation = hippograph.explain(
+            question, k=k, passage=passage, retriever=retriever, variant=variant, filter=filter
         )
     if html is not None:
         html.write_text(page(explanation), encoding="utf-8")

@@ -8,9 +8,16 @@ import typer
 from rich.markup import escape
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
-from hippograph.cli.models import FilterOption, embedder_of
-from hippograph.cli.settings import ConfigOption, EmbedderOption, place_of, settings_of
-from hippograph.hippograph import HippoGraph
+from hippograph.cli.models import FilterOption
+from hippograph.cli.settings import BaseUrlOption, ConfigOption, EmbedderOption, ModelOption, settings_of
+from hippograph.cli.variants import (
+    ParityOption,
+    RecognitionOption,
+    RetrieverOption,
+    SecondLookOption,
+    opened,
+    variant_of,
+)
 from hippograph.types import Hit, Passage, Ranking
 
 __all__ = ["hit_values", "passage_values", "retrieve"]
@@ -22,16 +29,23 @@ def retrieve(
     question: Annotated[str, typer.Argument(help="What to look for.", show_default=False)],
     index: IndexOption = None,
     k: Annotated[int, typer.Option("-k", help="How many passages.")] = 5,
-    retriever: Annotated[str, typer.Option(help="default, dense, bm25 or hybrid.")] = "default",
+    retriever: RetrieverOption = "default",
+    parity: ParityOption = False,
+    recognition: RecognitionOption = None,
+    second_look: SecondLookOption = None,
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
+    llm_base_url: BaseUrlOption = None,
+    llm_model: ModelOption = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rank passages for a question."""
-    settings = settings_of(config, index=index, embedder=embedder)
-    with HippoGraph(place_of(settings), embedder=embedder_of(settings)) as hippograph:
-        ranking = hippograph.retrieve(question, k=k, retriever=retriever, filter=filter)
+    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look)
+    settings = settings_of(config, index=index, embedder=embedder, llm_base_url=llm_base_url, llm_model=llm_model)
+    with opened(settings, asking=recognition == "llm") as hippograph:
+        made = hippograph.parts.retriever(retriever, filter=filter, variant=variant)
+        ranking = hippograph.retrieve(question, k=k, retriever=made)
     if as_json:
         print_json(_as_json(ranking))
     else:

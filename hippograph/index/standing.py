@@ -7,11 +7,29 @@ from typing import Any
 
 import numpy as np
 
+from hippograph.errors import NoIndexError
 from hippograph.store.catalog import Catalog
-from hippograph.store.snapshot import Snapshot
+from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.types import Usage
 
-__all__ = ["standing", "usage_values"]
+__all__ = ["standing", "standing_at", "usage_values"]
+
+
+def standing_at(catalog: Catalog, *, directory: Path) -> dict[str, Any]:
+    """Tell what an index holds, be anything published of it or not.
+
+    Raises
+    ------
+    NoIndexError
+        If something was published, and there is no telling what.
+    """
+    try:
+        published = open_snapshot(directory)
+    except NoIndexError:
+        if (directory / SNAPSHOTS).exists():
+            raise
+        published = Snapshot.empty()
+    return standing(catalog, published, directory=directory)
 
 
 def standing(catalog: Catalog, snapshot: Snapshot, *, directory: Path) -> dict[str, Any]:

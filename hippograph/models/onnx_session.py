@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -156,6 +157,8 @@ class OnnxWeights:
 
     @cached_property
     def _loaded(self) -> OnnxModel:
+        # It would note its use in files of the user's otherwise; asking it to stop comes too late after the import.
+        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
         runtime = import_extra("onnxruntime", extra="local")
         tokenizers = import_extra("tokenizers", extra="local")
         if self.path is None:

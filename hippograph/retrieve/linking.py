@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import numpy as np
-
-from hippograph.errors import InputError
 from hippograph.protocols import Embedder
 from hippograph.retrieve.abbreviations import abbreviated
 from hippograph.retrieve.name_parts import partly_named
@@ -22,9 +19,8 @@ from hippograph.retrieve.titles import qualified_passages
 from hippograph.store.snapshot import Snapshot
 from hippograph.text.function_words import is_grammar, reads_as_name
 from hippograph.text.spelling import ARTICLES
-from hippograph.types import FloatArray, LinkedTriple
 
-__all__ = ["EntityLink", "EntityLinker", "TripleLinker", "find_names"]
+__all__ = ["EntityLink", "EntityLinker", "find_names"]
 
 _FEW_WORDS: Final = 3
 
@@ -228,51 +224,3 @@ def _link(mention: Mention, query: QueryWords, snapshot: Snapshot) -> EntityLink
         end=query.words[mention.last - 1].end,
         passages=qualified_passages(mention.entity, query, mention.first, mention.last, snapshot),
     )
-
-
-@dataclass(frozen=True, kw_only=True)
-class TripleLinker:
-    """Links queries to triples by vectors (HippoRAG 2, section 3.2: query to triple).
-
-    Parameters
-    ----------
-    most
-        How many triples to look at; 0 leaves them out. HippoRAG 2 takes 5 and lets a language model drop some;
-        unfiltered, fewer do better.
-    threshold
-        Smallest cosine of a triple that is kept.
-
-    Raises
-    ------
-    InputError
-        If `most` is below 0.
-    """
-
-    most: int = 3
-    threshold: float = 0.6
-
-    def __post_init__(self) -> None:
-        if self.most < 0:
-            raise InputError(f"most {self.most} is below 0; 0 leaves triples out")
-
-    def link(self, query_vector: FloatArray, snapshot: Snapshot) -> tuple[list[LinkedTriple], list[EntityLink]]:
-        """Find the triples near a query and the entities of those that are kept.
-
-        Parameters
-        ----------
-        query_vector
-            The embedded query, shape (d,).
-        snapshot
-            The index.
-        """
-        triples: list[LinkedTriple] = []
-        links: dict[int, EntityLink] = {}
-        best = nearest(snapshot.triple_vectors, query_vector[np.newaxis], k=self.most)[0]
-        for number in best.tolist():
-            cosine = float(snapshot.triple_vectors[number] @ query_vector)
-            kept = cosine >= self.threshold
-            triples.append(LinkedTriple(triple=snapshot.triples[number], similarity=cosine, kept=kept))
-            if kept:
-                for end in (int(snapshot.triples.subjects[number]), int(snapshot.triples.objects[number])):
-                    links.setdefault(end, EntityLink(entity=end, confidence=min(cosine, 1.0), reason="triple"))
-        return triples, list(links.values())

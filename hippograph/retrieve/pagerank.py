@@ -11,17 +11,18 @@ import numpy as np
 from hippograph.errors import InputError
 from hippograph.graph.certified_top import certified_top
 from hippograph.graph.pagerank import personalized_pageranks
-from hippograph.protocols import Embedder
+from hippograph.protocols import Embedder, RecognitionMemory
 from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.focus import check_focus, strengths
-from hippograph.retrieve.linking import EntityLinker, TripleLinker
+from hippograph.retrieve.linking import EntityLinker
 from hippograph.retrieve.nearest import cosines, top
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits, stage
 from hippograph.retrieve.second_look import SecondLook
 from hippograph.retrieve.seeding import Reset, Seeding
 from hippograph.retrieve.trace import Trace
+from hippograph.retrieve.triple_linking import NearTriples, TripleLinker
 from hippograph.store.snapshot import Snapshot
-from hippograph.types import DoubleArray, Evidence, FloatArray, IntArray, LinkedTriple, Ranking, WalkReport
+from hippograph.types import DoubleArray, Evidence, FloatArray, IntArray, LinkedTriple, Ranking, Recognition, WalkReport
 
 __all__ = ["PageRankRetriever"]
 
@@ -45,6 +46,7 @@ class _Asked:
     query: str
     similarities: FloatArray
     triples: tuple[LinkedTriple, ...]
+    recognition: Recognition | None
     reset: Reset
 
 
@@ -81,6 +83,8 @@ class PageRankRetriever:
         How names are linked.
     triples
         How facts are linked.
+    recognition
+        Judges the facts that are; None keeps them all.
     seeding
         How the restart distribution is divided.
     focus
@@ -105,6 +109,7 @@ class PageRankRetriever:
     embedder: Embedder
     entities: EntityLinker = field(default_factory=EntityLinker)
     triples: TripleLinker = field(default_factory=TripleLinker)
+    recognition: RecognitionMemory | None = None
     seeding: Seeding = field(default_factory=Seeding)
     focus: float = 0.25
     damping: float = 0.8
@@ -165,22 +170,36 @@ class PageRankRetriever:
 
     def _ask(self, queries: Sequence[str], watch: Stopwatch) -> list[_Asked]:
         """Find out what queries mention and mean."""
+        snapshot = self.snapshot
         vectors = self.embedder.embed(queries, role="query")
         watch.lap("embed")
+        similarities = [cosines(snapshot.passage_vectors, vector) for vector in vectors]
+        watch.lap("dense")
+        mentioned = [self.entities.link(query, snapshot, self.embedder) for query in queries]
+        watch.lap("link entities")
+        candidates = [self.triples.near(vector, snapshot) for vector in vectors]
+        watch.lap("link triples")
+        recognised = self._recognised(queries, candidates)
+        if self.recognition is not None:
+            watch.lap("recognise")
         asked = []
-        for query, vector in zip(queries, vectors, strict=True):
-            similarities = cosines(self.snapshot.passage_vectors, vector)
-            watch.lap("dense")
-            mentioned = self.entities.link(query, self.snapshot, self.embedder)
-            watch.lap("link entities")
-            facts, stated = self.triples.link(vector, self.snapshot)
-            watch.lap("link triples")
-            known = {link.entity for link in mentioned}
-            links = mentioned + [link for link in stated if link.entity not in known]
-            reset = self.seeding.reset(links, similarities, self.snapshot)
-            watch.lap("seed")
-            asked.append(_Asked(query=query, similarities=similarities, triples=tuple(facts), reset=reset))
+        for query, near, named, facts, verdict in zip(
+            queries, similarities, mentioned, candidates, recognised, strict=True
+        ):
+            kept = facts if verdict is None else facts.recognised(verdict)
+            known = {link.entity for link in named}
+            links = named + [link for link in kept.links(snapshot) if link.entity not in known]
+            reset = self.seeding.reset(links, near, snapshot)
+            told = tuple(kept.told(snapshot))
+            asked.append(_Asked(query=query, similarities=near, triples=told, recognition=verdict, reset=reset))
+        watch.lap("seed")
         return asked
+
+    def _recognised(self, queries: Sequence[str], candidates: Sequence[NearTriples]) -> list[Recognition | None]:
+        """Ask which of the facts near each query bear on it."""
+        if self.recognition is None:
+            return [None] * len(queries)
+        return list(self.recognition.recognise(queries, [near.kept_triples(self.snapshot) for near in candidates]))
 
     def _walk_all(self, asked: Sequence[_Asked], k: int, watch: Stopwatch) -> list[_Walked]:
         """Walk from what queries mention and mean, and again from what is found."""
@@ -262,6 +281,7 @@ class PageRankRetriever:
             seeds=walked.reset.seeds(self.snapshot),
             triples=asked.triples,
             walk=last.report,
+            recognition=asked.recognition,
             stages=tuple(stages),
         )
         found = hits(last.rows.tolist(), last.mass.tolist(), self.snapshot)

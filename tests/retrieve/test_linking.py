@@ -3,7 +3,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hippograph.errors import InputError
-from hippograph.retrieve.linking import EntityLinker, TripleLinker, find_names
+from hippograph.retrieve.linking import EntityLinker, find_names
+from hippograph.retrieve.triple_linking import TripleLinker
 from hippograph.types import Passage
 
 
@@ -64,7 +65,8 @@ def test_a_question_word_is_not_the_name_it_may_be(small):
 
 def test_triples_may_be_left_out(small):
     (vector,) = small.indexer.embedder.embed(["Fram"], role="query")
-    assert TripleLinker(most=0).link(vector, small.parts.snapshot) == ([], [])
+    near = TripleLinker(most=0).near(vector, small.parts.snapshot)
+    assert near.numbers == () and near.links(small.parts.snapshot) == []
     with pytest.raises(InputError, match="-1"):
         TripleLinker(most=-1)
 
@@ -72,7 +74,8 @@ def test_triples_may_be_left_out(small):
 def test_triples_near_the_query_are_linked_and_the_far_ones_shown_but_dropped(small):
     snapshot, embedder = small.parts.snapshot, small.indexer.embedder
     (vector,) = embedder.embed(["Fram was built by Colin Archer"], role="query")
-    facts, links = TripleLinker(most=len(snapshot.triples), threshold=0.8).link(vector, snapshot)
+    near = TripleLinker(most=len(snapshot.triples), threshold=0.8).near(vector, snapshot)
+    facts, links = near.told(snapshot), near.links(snapshot)
     assert facts[0].triple.relation == "was built by"
     assert facts[0].kept
     assert not facts[-1].kept

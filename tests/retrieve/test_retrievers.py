@@ -65,7 +65,7 @@ def test_the_evidence_tells_where_the_walk_began(small):
 def test_every_step_is_timed(small):
     timings = small.retrieve("Who built the Fram?").timings
     linking = ["embed", "dense", "link entities", "link triples", "seed"]
-    assert list(timings) == [*linking, "walk", "seed again", "second walk", "rank"]
+    assert list(timings) == [*linking, "walk", "judge", "seed again", "second walk", "rank"]
     assert all(milliseconds >= 0 for milliseconds in timings.values())
 
 

