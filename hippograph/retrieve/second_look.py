@@ -71,10 +71,10 @@ class SecondLook:
     judge: CrossEncoder | None = None
     candidates: int = 10
     verdict: float = 0.15
-    anchors: int = 3
-    sharpness: float = 1.5
+    anchors: int = 4
+    sharpness: float = 1.0
     share: float = 0.85
-    focus: float = 0.6
+    focus: float = 0.7
     damping: float = 0.85
 
     def __post_init__(self) -> None:

@@ -103,11 +103,11 @@ class Seeding:
         If a share lies outside 0 to 1, a weight is negative, or no passage would be seeded.
     """
 
-    dense_share: float = 0.3
+    dense_share: float = 0.45
     dense_passages: int = 100
     sharpness: float = 1.75
     rarity: float = 0.75
-    title: float = 2.0
+    title: float = 3.0
     triple: float = 0.1
 
     def __post_init__(self) -> None:
