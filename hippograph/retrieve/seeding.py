@@ -47,11 +47,11 @@ class Reset:
         reason
             Why they are seeds.
         """
-        if not len(nodes):
+        if not len(nodes) or share == 0:
             return self
         weights = (1.0 - share) * self.weights
         weights[nodes] += share * shares
-        reasons = dict(self.reasons)
+        reasons = dict(self.reasons) if share < 1 else {}
         for node in nodes.tolist():
             reasons[node] = f"{reasons[node]}, {reason}" if node in reasons else reason
         return Reset(weights=weights, reasons=reasons)

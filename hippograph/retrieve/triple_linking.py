@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isnan
 
 import numpy as np
 
@@ -92,7 +93,7 @@ class TripleLinker:
     Raises
     ------
     InputError
-        If `most` is below 0.
+        If `most` is below 0, or `threshold` is no number.
     """
 
     most: int = 3
@@ -101,6 +102,8 @@ class TripleLinker:
     def __post_init__(self) -> None:
         if self.most < 0:
             raise InputError(f"most {self.most} is below 0; 0 leaves triples out")
+        if isnan(self.threshold):
+            raise InputError(f"threshold is {self.threshold}; give the smallest cosine that is near enough")
 
     def near(self, query_vector: FloatArray, snapshot: Snapshot) -> NearTriples:
         """Find the triples near a query.

@@ -1,8 +1,6 @@
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hippograph.errors import InputError
 from hippograph.retrieve.linking import EntityLinker, find_names
 from hippograph.retrieve.triple_linking import TripleLinker
 from hippograph.types import Passage
@@ -61,14 +59,6 @@ def test_a_question_word_is_not_the_name_it_may_be(small):
     small.index([Passage(id="who", document="who", title="Who", text="A band named Who.")])
     assert link("Who built it?", small) == []
     assert link("What is Who?", small) == [("Who", "mention")]
-
-
-def test_triples_may_be_left_out(small):
-    (vector,) = small.indexer.embedder.embed(["Fram"], role="query")
-    near = TripleLinker(most=0).near(vector, small.parts.snapshot)
-    assert near.numbers == () and near.links(small.parts.snapshot) == []
-    with pytest.raises(InputError, match="-1"):
-        TripleLinker(most=-1)
 
 
 def test_triples_near_the_query_are_linked_and_the_far_ones_shown_but_dropped(small):
