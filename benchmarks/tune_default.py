@@ -1,7 +1,7 @@
 """Choose the settings of the default retriever: `python benchmarks/tune_default.py FOLDER... --work DIR`.
 
 Folders are sets as in `multihop_quality.py`, which makes the indexes (titled, titles withheld, triples replayed).
-Trials draw settings at random from a grid around the present ones. A trial's worth is its mean recall@5 over all indexes,
+Trials draw settings at random from a grid around the present ones. A trial is worth its mean recall@5 over all indexes,
 averaged with that of the trials nearest to it in the grid: the middle of a plateau is wanted, not a peak. What is
 chosen is then cross-validated: chosen without any index of one data set (its name up to `_`), measured on those.
 

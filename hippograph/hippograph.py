@@ -233,7 +233,7 @@ class HippoGraph:
         Parameters
         ----------
         ids, filter
-            Ids of documents, and what chooses documents by their metadata (`hippograph.text.metadata_filter` tells the language).
+            Ids of documents, and what chooses some by their metadata (`hippograph.text.metadata_filter` tells how).
         source
             Chooses the documents of a file, or of all files in a folder. Together with `filter`, both must hold.
         wait

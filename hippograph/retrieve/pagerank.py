@@ -10,7 +10,7 @@ import numpy as np
 
 from hippograph.errors import InputError
 from hippograph.graph.certified_top import certified_top
-from hippograph.graph.pagerank import personalized_pageranks
+from hippograph.graph.pagerank import check_damping, personalized_pageranks
 from hippograph.protocols import Embedder, RecognitionMemory
 from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.focus import check_focus, strengths
@@ -100,6 +100,11 @@ class PageRankRetriever:
     tolerance
         L1 change at which `exact` stops.
 
+    Raises
+    ------
+    InputError
+        If a parameter is out of range.
+
     References
     ----------
     Gutiérrez et al., HippoRAG (NeurIPS 2024), section 2; From RAG to Memory (ICML 2025), section 3.
@@ -121,6 +126,9 @@ class PageRankRetriever:
         if self.engine not in {"exact", "push"}:
             raise InputError(f"engine {self.engine!r} is not one of exact, push")
         check_focus(self.focus)
+        check_damping(self.damping)
+        if not self.tolerance > 0:
+            raise InputError(f"tolerance is {self.tolerance}; it must be above 0")
 
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
         """Rank passages for each query; many at once are read, judged and walked together, with the same results.
@@ -177,7 +185,9 @@ class PageRankRetriever:
         watch.lap("dense")
         mentioned = [self.entities.link(query, snapshot, self.embedder) for query in queries]
         watch.lap("link entities")
-        candidates = [self.triples.near(vector, snapshot) for vector in vectors]
+        candidates = [
+            self.triples.near(vector, near, snapshot) for vector, near in zip(vectors, similarities, strict=True)
+        ]
         watch.lap("link triples")
         recognised = self._recognised(queries, candidates)
         if self.recognition is not None:

@@ -64,7 +64,9 @@ def test_a_question_word_is_not_the_name_it_may_be(small):
 def test_triples_near_the_query_are_linked_and_the_far_ones_shown_but_dropped(small):
     snapshot, embedder = small.parts.snapshot, small.indexer.embedder
     (vector,) = embedder.embed(["Fram was built by Colin Archer"], role="query")
-    near = TripleLinker(most=len(snapshot.triples), threshold=0.8).near(vector, snapshot)
+    near = TripleLinker(most=len(snapshot.triples), threshold=0.8).near(
+        vector, snapshot.passage_vectors @ vector, snapshot
+    )
     facts, links = near.told(snapshot), near.links(snapshot)
     assert facts[0].triple.relation == "was built by"
     assert facts[0].kept

@@ -40,7 +40,8 @@ def snapshot(tmp_path_factory):
 
 
 def near(snapshot, **parameters):
-    return TripleLinker(**parameters).near(QUERY, snapshot)
+    similarities = np.zeros(snapshot.graph.n_passages, dtype=np.float32)
+    return TripleLinker(**parameters).near(QUERY, similarities, snapshot)
 
 
 def facts(near, snapshot):
@@ -77,6 +78,13 @@ def test_each_entity_is_linked_once_by_the_nearest_fact_that_is_kept(snapshot):
 def test_a_cosine_that_rounding_lifts_above_one_is_no_more_than_sure(snapshot):
     lifted = dataclasses.replace(snapshot, triple_vectors=snapshot.triple_vectors * np.float32(1.5))
     assert names(near(lifted, most=1), lifted) == [("Di", 1.0, "triple"), ("Ed", 1.0, "triple")]
+
+
+def test_a_fact_that_points_away_and_is_kept_all_the_same_weighs_nothing(snapshot):
+    away = dataclasses.replace(snapshot, triple_vectors=-snapshot.triple_vectors)
+    found = near(away, most=1, threshold=-1.0)
+    assert facts(found, away)[0][3:] == (-0.5, True)
+    assert [confidence for _, confidence, _ in names(found, away)] == [0.0, 0.0]
 
 
 @pytest.mark.parametrize(("most", "found"), [(0, 0), (1, 1), (4, 4), (9, 4)])
@@ -122,3 +130,21 @@ def test_what_is_kept_was_kept_before_and_recognised(kept, data):
 def test_parameters_out_of_range_are_refused(parameters, complaint):
     with pytest.raises(InputError, match=complaint):
         TripleLinker(**parameters)
+
+
+def test_only_triples_between_names_of_the_nearest_passages_are_compared(tmp_path):
+    stated = {"a": [Triple("Ada", "met", "Bo")], "b": [Triple("Di", "knows", "Ed")]}
+    texts = {"a": "Ada met Bo.", "b": "Di knows Ed."}
+    passages = [Passage(id=id, document=id, text=text) for id, text in texts.items()]
+    with HippoGraph(tmp_path, extractor=GivenExtractor(stated), embedder=HashingEmbedder()) as hippograph:
+        hippograph.index(passages)
+        snapshot = hippograph.parts.snapshot
+        query = snapshot.triple_vectors[0]
+        for similarities, subject in (([0.9, 0.1], "Ada"), ([0.1, 0.9], "Di")):
+            cosines = np.array(similarities, dtype=np.float32)
+            near = TripleLinker(passages=1, threshold=-1.0).near(query, cosines, snapshot)
+            assert [fact.triple.subject for fact in near.told(snapshot)] == [subject]
+        everything = TripleLinker(passages=0, threshold=-1.0).near(query, cosines, snapshot)
+        assert len(everything.numbers) == 2
+    with pytest.raises(InputError, match="passages -1"):
+        TripleLinker(passages=-1)
