@@ -17,7 +17,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -37,20 +37,59 @@ from hippograph.evaluation.results import Evaluation
 from hippograph.hippograph import HippoGraph
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import Embedder, Retriever
+from hippograph.retrieve.linking import EntityLinker
+from hippograph.retrieve.pagerank import PageRankRetriever
+from hippograph.retrieve.second_look import SecondLook
+from hippograph.retrieve.triple_linking import TripleLinker
+from hippograph.retrievers import Variant
 
 Making: TypeAlias = Callable[[Composition], Retriever]
 
 
-def named(name: str, parts: Composition) -> Retriever:
-    """Make a retriever that is known by name, with its defaults."""
-    return parts.retriever(name)
+def named(name: str, parts: Composition, *, variant: Variant | None = None) -> Retriever:
+    """Make a retriever that is known by name, with its defaults or options."""
+    return parts.retriever(name, variant=variant)
+
+
+def without(change: Callable[[PageRankRetriever], PageRankRetriever], parts: Composition) -> Retriever:
+    """Make the default retriever without one of its parts."""
+    whole = parts.retriever()
+    if not isinstance(whole, PageRankRetriever):
+        raise TypeError(f"the default retriever is a {type(whole).__name__}; tell the ablation what to leave out of it")
+    return change(whole)
 
 
 VARIANTS: Final[dict[str, Making]] = {
     **{name: partial(named, name) for name in RETRIEVERS},
-    # "a name for the table": lambda parts: parts.retriever("default", ...),
+    **{
+        f"{name}, parity": partial(named, name, variant=Variant(parity=True))
+        for name in RETRIEVERS
+        if "parity" in RETRIEVERS[name]
+    },
+    "hipporag2, cross-encoder": partial(named, "hipporag2", variant=Variant(recognition="cross-encoder")),
+    "default, no second look": partial(named, "default", variant=Variant(second_look=False)),
 }
 """What is measured, by the names in the table."""
+
+ABLATIONS: Final[dict[str, Making]] = {
+    "no judge": partial(without, lambda whole: replace(whole, second_look=SecondLook())),
+    "no focus": partial(
+        without,
+        lambda whole: replace(whole, focus=0.0, second_look=replace(whole.second_look or SecondLook(), focus=0.0)),
+    ),
+    "one anchor": partial(
+        without, lambda whole: replace(whole, second_look=replace(whole.second_look or SecondLook(), anchors=1))
+    ),
+    "no triples": partial(without, lambda whole: replace(whole, triples=TripleLinker(most=0))),
+    "triples recognised": partial(named, "default", variant=Variant(recognition="cross-encoder")),
+    "no titles": partial(without, lambda whole: replace(whole, seeding=replace(whole.seeding, title=0.0))),
+    "no dense seeds": partial(without, lambda whole: replace(whole, seeding=replace(whole.seeding, dense_share=0.0))),
+    "dense seeds alone": partial(
+        without, lambda whole: replace(whole, seeding=replace(whole.seeding, dense_share=1.0))
+    ),
+    "names as written": partial(without, lambda whole: replace(whole, entities=EntityLinker(spelling=False))),
+}
+"""What the default is worth without one of its parts; measured with `--ablations`."""
 
 BASELINE: Final = "dense"
 TOLERANCE: Final = 0.01
@@ -146,7 +185,7 @@ def measure(
     found: dict[str, Evaluation] = {}
     manifests = {}
     for name in names:
-        retriever = VARIANTS[name](hippograph.parts)
+        retriever = (VARIANTS | ABLATIONS)[name](hippograph.parts)
         found[name] = evaluate(retriever, questions, known=known)
         manifests[name] = result_manifest(
             name=name,
@@ -280,7 +319,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a set")
     parser.add_argument("--work", type=Path, help="where indexes are kept; by default they are not")
     parser.add_argument("--out", type=Path, help="a file for everything, with manifests, as JSON")
-    parser.add_argument("--retriever", action="append", choices=list(VARIANTS), help="all by default")
+    parser.add_argument("--retriever", action="append", choices=[*VARIANTS, *ABLATIONS])
+    parser.add_argument("--ablations", action="store_true", help="also the default without each of its parts")
     parser.add_argument("--condition", action="append", choices=[condition.name for condition in CONDITIONS])
     return parser.parse_args()
 
@@ -300,7 +340,7 @@ def main() -> int:
                 if condition.replay and not (folder / "openie.json").exists():
                     continue
                 with index(folder, condition, work=work, embedder=embedder) as hippograph:
-                    names = given.retriever or list(VARIANTS)
+                    names = given.retriever or [*VARIANTS, *(ABLATIONS if given.ablations else ())]
                     all_measured.append(
                         measure(hippograph, questions, names, set=folder.name, condition=condition.name)
                     )
