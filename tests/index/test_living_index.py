@@ -20,8 +20,9 @@ from hippograph.hippograph import HippoGraph
 from hippograph.index.assemble import EdgeWeights
 from hippograph.index.indexer import Indexer
 from hippograph.retrieve.dense import DenseRetriever
+from hippograph.retrievers import Variant
 from hippograph.store.snapshot import Snapshot, open_snapshot
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Document, Extraction, Passage, Scalar
 from tests.index.readers import FussyExtractor, RememberingExtractor, capitals
 from tests.index.test_indexer import Bench, CountingEmbedder, CountingExtractor
@@ -58,9 +59,16 @@ def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path / "living.hippo")
 
 
+def opened(place: Path) -> HippoGraph:
+    """Open an index whose models are all doubles."""
+    return HippoGraph(
+        place, extractor=CapitalsExtractor(), embedder=HashingEmbedder(), cross_encoder=OverlapCrossEncoder()
+    )
+
+
 @pytest.fixture
 def years(tmp_path: Path) -> Iterator[HippoGraph]:
-    with HippoGraph(tmp_path / "years.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+    with opened(tmp_path / "years.hippo") as hippograph:
         hippograph.index([of_2020s(number) for number in range(30)])
         yield hippograph
 
@@ -143,7 +151,7 @@ def test_a_delete_that_says_nothing_is_refused(years, arguments):
 
 
 def test_there_is_nothing_to_delete_from_or_update_where_there_is_no_index(tmp_path):
-    with HippoGraph(tmp_path / "none.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+    with opened(tmp_path / "none.hippo") as hippograph:
         for change in (lambda: hippograph.delete(["a"]), hippograph.update, lambda: hippograph.index(reembed=True)):
             with pytest.raises(NoIndexError):
                 change()
@@ -210,15 +218,16 @@ def test_renaming_a_folder_extracts_and_embeds_nothing(bench, tmp_path):
 def test_a_filter_answers_as_an_index_of_its_documents_alone(years, tmp_path, filter):
     part = part_of(years, filter)
     chosen = [one for one in map(of_2020s, range(30)) if one.id in set(part.passages.documents)]
-    alone = HippoGraph(tmp_path / "alone.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder())
-    with alone:
+    questions = (*QUESTIONS, "Who met Nansen near Larvik?")
+    with opened(tmp_path / "alone.hippo") as alone:
         index_even_nothing(alone, chosen)
         assert part.manifest.graph_digest == alone.parts.snapshot.manifest.graph_digest
-        for name in RETRIEVERS:
-            for question in (*QUESTIONS, "Who met Nansen near Larvik?"):
-                expected = alone.retrieve(question, k=30, retriever=name)
-                found = years.retrieve(question, k=30, retriever=name, filter=filter)
-                assert (found.hits, found.evidence) == (expected.hits, expected.evidence)
+        for name, options in RETRIEVERS.items():
+            variants = [Variant(), *([Variant(parity=True)] if "parity" in options else [])]
+            for variant in [*variants, *([Variant(recognition="cross-encoder")] if "recognition" in options else [])]:
+                expected = alone.parts.retriever(name, variant=variant).retrieve(questions, k=30)
+                found = years.parts.retriever(name, variant=variant, filter=filter).retrieve(questions, k=30)
+                assert [(one.hits, one.evidence) for one in found] == [(one.hits, one.evidence) for one in expected]
 
 
 def test_hidden_documents_do_not_lead_from_one_to_another(tmp_path):
@@ -228,7 +237,7 @@ def test_hidden_documents_do_not_lead_from_one_to_another(tmp_path):
         document("end", "Larvik is a town.", seen=True),
         document("other", "Bergen is a town.", seen=True),
     ]
-    with HippoGraph(tmp_path / "leak.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+    with opened(tmp_path / "leak.hippo") as hippograph:
         hippograph.index(documents)
         whole = hippograph.parts.snapshot
         part = part_of(hippograph, "seen = true")
@@ -250,7 +259,7 @@ def test_parts_of_an_index_are_made_once_and_forgotten_with_it(years):
 
 def test_a_part_is_made_as_the_whole_was(years):
     indexer = Indexer(extractor=CapitalsExtractor(), embedder=HashingEmbedder(), weights=EdgeWeights(title=3.0))
-    with HippoGraph(years.directory, indexer=indexer) as other:
+    with HippoGraph(years.directory, indexer=indexer, cross_encoder=OverlapCrossEncoder()) as other:
         assert len(other.retrieve("Fram?").hits) == 5
         for change in (lambda: other.retrieve("Fram?", filter="year"), lambda: other.delete(["d01"])):
             with pytest.raises(IndexMismatchError, match="other settings"):
@@ -292,10 +301,7 @@ def test_reembedding_keeps_extractions_and_is_resumed(bench):
 
 
 def test_several_indexes_in_one_process_know_nothing_of_each_other(tmp_path):
-    indexes = [
-        HippoGraph(tmp_path / f"{name}.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder())
-        for name in ("one", "other")
-    ]
+    indexes = [opened(tmp_path / f"{name}.hippo") for name in ("one", "other")]
     for place, index in enumerate(indexes):
         index.index([document("same", f"Fram number {place}.", place=place), document(f"own{place}", "Oslo.")])
     indexes[0].delete(["own0"])
@@ -429,7 +435,7 @@ class LivingIndex(RuleBasedStateMachine):
             replace(snapshot, manifest=expected.manifest, hold=None),
             replace(expected, manifest=expected.manifest, hold=None),
         )
-        with HippoGraph(place, extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as fresh:
+        with opened(place) as fresh:
             for question in QUESTIONS[:2]:
                 dense = fresh.retrieve(question, k=3)
                 assert np.isfinite([hit.score for hit in dense.hits]).all()

@@ -1,0 +1,198 @@
+"""Retrievers by name: every name with every option, what each lacks, and what a manifest tells of it."""
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hippograph.composition import Composition
+from hippograph.errors import InputError
+from hippograph.evaluation.description import described
+from hippograph.hippograph import HippoGraph
+from hippograph.protocols import Retriever
+from hippograph.retrieve.hipporag import HippoRAGRetriever
+from hippograph.retrieve.hipporag2 import HippoRAG2Retriever
+from hippograph.retrieve.linearrag import LinearRAGRetriever
+from hippograph.retrieve.llm_recognition import LLMRecognition
+from hippograph.retrieve.pagerank import PageRankRetriever
+from hippograph.retrieve.recognition import CrossEncoderRecognition, NoRecognition
+from hippograph.retrieve.second_look import SecondLook
+from hippograph.retrievers import RECOGNITIONS, RETRIEVERS, Variant
+from hippograph.testing.contracts import check_retriever
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
+from hippograph.testing.scripted import ScriptedModel
+from tests.conftest import small_passages
+
+OPTIONS: dict[str, tuple[Any, ...]] = {
+    "parity": (True, False),
+    "recognition": RECOGNITIONS,
+    "second_look": (True, False),
+}
+QUERIES = ["Who built the Fram?", "北京在哪个国家？", "qwertz uiop"]
+
+names = st.sampled_from(list(RETRIEVERS))
+variants = st.builds(
+    Variant,
+    parity=st.none() | st.booleans(),
+    recognition=st.none() | st.sampled_from(RECOGNITIONS),
+    second_look=st.none() | st.booleans(),
+)
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    model = ScriptedModel(answers=lambda request: '{"keep": [1]}')
+    with HippoGraph(
+        tmp_path_factory.mktemp("by name") / "small.hippo",
+        extractor=CapitalsExtractor(),
+        embedder=HashingEmbedder(),
+        language_model=model,
+        cross_encoder=OverlapCrossEncoder(),
+    ) as hippograph:
+        hippograph.index(small_passages())
+        yield hippograph.parts
+
+
+def every_variant(name):
+    """List a retriever's variants, with each of its options given or not."""
+    variants = [Variant()]
+    for option in RETRIEVERS[name]:
+        variants += [dataclasses.replace(one, **{option: value}) for one in variants for value in OPTIONS[option]]
+    return variants
+
+
+@pytest.mark.parametrize("name", RETRIEVERS)
+def test_every_variant_is_a_retriever(parts, name):
+    made = [parts.retriever(name, variant=variant) for variant in every_variant(name)]
+    assert len({type(retriever) for retriever in made}) == 1
+    for retriever in made:
+        assert isinstance(retriever, Retriever)
+        rankings = retriever.retrieve(QUERIES, k=3)
+        assert [ranking.query for ranking in rankings] == QUERIES
+        assert rankings[0].hits
+    assert parts.retriever(name).retrieve(QUERIES, k=3)[0].hits == made[0].retrieve(QUERIES, k=3)[0].hits
+
+
+@pytest.mark.parametrize(
+    ("name", "variant"),
+    [
+        ("default", Variant(recognition="llm")),
+        ("default", Variant(recognition="cross-encoder", second_look=False)),
+        ("hipporag", Variant(parity=True)),
+        ("hipporag2", Variant(parity=True, recognition="llm")),
+        ("linearrag", Variant(parity=True)),
+    ],
+)
+def test_the_contract(parts, name, variant):
+    check_retriever(parts.retriever(name, variant=variant), queries=QUERIES)
+
+
+@given(names, variants)
+def test_a_variant_is_refused_by_the_retrievers_that_lack_it(name, variant):
+    lacking = [option for option in variant.given if option not in RETRIEVERS[name]]
+    fitting = variant.of(name)
+    assert fitting.given == tuple(option for option in variant.given if option in RETRIEVERS[name])
+    assert all(getattr(fitting, option) == getattr(variant, option) for option in fitting.given)
+    fitting.check(name)
+    if not lacking:
+        variant.check(name)
+        assert fitting == variant
+        return
+    able = [other for other, options in RETRIEVERS.items() if lacking[0] in options]
+    with pytest.raises(InputError) as refused:
+        variant.check(name)
+    assert f"the retriever {name!r} has no option {lacking[0]!r}" in str(refused.value)
+    assert str(refused.value).endswith(f"these have: {', '.join(able)}")
+
+
+@pytest.mark.parametrize(("name", "option"), [(n, o) for n in RETRIEVERS for o in OPTIONS if o not in RETRIEVERS[n]])
+def test_no_retriever_is_made_with_an_option_that_it_lacks(parts, name, option):
+    for value in OPTIONS[option]:
+        with pytest.raises(InputError, match=f"the retriever '{name}' has no option '{option}'"):
+            parts.retriever(name, variant=dataclasses.replace(Variant(), **{option: value}))
+
+
+def test_what_there_is_not_is_refused(parts):
+    with pytest.raises(InputError, match="there is no retriever 'magic'; choose one of default, dense, bm25"):
+        parts.retriever("magic")
+    with pytest.raises(InputError, match="there is no recognition 'magic'; choose one of none, cross-encoder, llm"):
+        Variant(recognition="magic")
+
+
+@pytest.mark.parametrize("name", ["default", "hipporag2"])
+def test_a_judge_must_be_there(parts, name):
+    without: Composition = dataclasses.replace(parts, language_model=None, cross_encoder=None)
+    with pytest.raises(InputError, match="the recognition 'llm' needs a language model; name one with --llm-model"):
+        without.retriever(name, variant=Variant(recognition="llm"))
+    with pytest.raises(InputError, match=r"needs a cross-encoder: type pip install 'hippograph\[local\]'"):
+        without.retriever(name, variant=Variant(recognition="cross-encoder"))
+    check_retriever(without.retriever(name, variant=Variant(recognition="none")), queries=QUERIES)
+    assert [ranking.evidence.recognition for ranking in without.retriever(name).retrieve(QUERIES, k=3)] == [None] * 3
+
+
+def test_without_a_cross_encoder_the_second_look_is_taken_all_the_same(parts):
+    without: Composition = dataclasses.replace(parts, cross_encoder=None)
+    made = without.retriever()
+    assert isinstance(made, PageRankRetriever)
+    assert made.second_look == SecondLook(judge=None)
+    assert [stage.name for stage in made.retrieve(QUERIES, k=3)[0].evidence.stages] == ["dense", "walk", "second look"]
+
+
+@pytest.mark.parametrize("name", ["default", "hipporag2"])
+def test_the_judge_of_facts_is_the_one_that_is_named(parts, name):
+    kinds = {None: type(None), "none": NoRecognition, "cross-encoder": CrossEncoderRecognition, "llm": LLMRecognition}
+    for recognition, kind in kinds.items():
+        made = parts.retriever(name, variant=Variant(recognition=recognition))
+        assert isinstance(made, PageRankRetriever | HippoRAG2Retriever)
+        assert isinstance(made.recognition, kind)
+
+
+def test_options_are_handed_on(parts):
+    for look, expected in ((None, SecondLook), (True, SecondLook), (False, type(None))):
+        made = parts.retriever("default", variant=Variant(second_look=look))
+        assert isinstance(made, PageRankRetriever)
+        assert isinstance(made.second_look, expected)
+    own, parity = (parts.retriever("hipporag", variant=Variant(parity=parity)) for parity in (False, True))
+    assert isinstance(own, HippoRAGRetriever)
+    assert isinstance(parity, HippoRAGRetriever)
+    assert (own.several, own.nameless) != (parity.several, parity.nameless) == ("last", "uniform")
+    for given_parity in (None, False, True):
+        made = parts.retriever("linearrag", variant=Variant(parity=given_parity))
+        assert isinstance(made, LinearRAGRetriever)
+        assert made.parity == bool(given_parity)
+
+
+def parameters(value):
+    return {field.name for field in dataclasses.fields(value) if field.repr}
+
+
+@pytest.mark.parametrize("name", RETRIEVERS)
+def test_a_manifest_tells_every_parameter_and_no_path(parts, name):
+    folder = str(parts.place.path.parent)
+    told = {}
+    for variant in every_variant(name):
+        retriever = parts.retriever(name, variant=variant)
+        value = described(retriever)
+        assert isinstance(value, dict)
+        assert value["type"] == type(retriever).__name__
+        assert parameters(retriever) <= set(value)
+        told[variant] = json.dumps(value, allow_nan=False)
+        assert folder not in told[variant]
+        assert not any(part in told[variant] for part in (str(Path.home()), str(Path.cwd()), ".hippo"))
+        assert told[variant] == json.dumps(described(parts.retriever(name, variant=variant)), allow_nan=False)
+        effective = (bool(variant.parity), variant.recognition, variant.second_look in {None, True})
+        for other, text in told.items():
+            others = (bool(other.parity), other.recognition, other.second_look in {None, True})
+            assert (text == told[variant]) == (effective == others), (variant, other)
+
+
+def test_a_manifest_tells_the_judges(parts):
+    told = described(parts.retriever("default", variant=Variant(recognition="llm")))
+    assert isinstance(told, dict)
+    assert told["second_look"]["judge"] == {"type": "OverlapCrossEncoder", "fingerprint": "overlap:1"}
+    assert set(told["second_look"]) == {"type", *parameters(SecondLook())}
+    assert "scripted:1" in json.dumps(told["recognition"])
