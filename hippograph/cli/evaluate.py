@@ -15,6 +15,7 @@ from hippograph.cli.evaluation_tables import show
 from hippograph.cli.models import FilterOption
 from hippograph.cli.settings import BaseUrlOption, ConfigOption, EmbedderOption, ModelOption, place_of, settings_of
 from hippograph.cli.variants import ParityOption, RecognitionOption, SecondLookOption, opened, variant_of, variants
+from hippograph.composition import settling
 from hippograph.errors import InputError
 from hippograph.evaluation.bootstrap import FEWEST, RESAMPLES
 from hippograph.evaluation.comparison import Comparison, compare
@@ -76,7 +77,8 @@ def evaluate(
         passages, part = hippograph.parts.snapshot.passages, hippograph.parts.part(filter)
         known, date = set(passages.ids).union(passages.documents), datetime.now(UTC)
         for name, made in retrievers.items():
-            results[name] = measure(made, asked, ks=ks, known=known, resamples=resamples)
+            with settling(hippograph.parts.language_model):
+                results[name] = measure(made, asked, ks=ks, known=known, resamples=resamples)
             measured = {"ks": sorted(set(ks)), "resamples": resamples, "filter": filter}
             manifests[name] = result_manifest(
                 name=name, retriever=made, questions=asked, snapshot=part, measured=measured, date=date

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
@@ -73,5 +74,5 @@ def variants(
             raise InputError(f"there is no retriever {name!r}; choose one of {_NAMES}")
     for option in variant.given:
         if not any(option in RETRIEVERS[name] for name in names):
-            variant.check(names[0])
+            replace(Variant(), **{option: getattr(variant, option)}).check(names[0])
     return {name: hippograph.parts.retriever(name, filter=filter, variant=variant.of(name)) for name in names}

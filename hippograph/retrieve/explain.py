@@ -160,8 +160,8 @@ def _row(trace: Trace, id: str) -> int:
 
 def _hit(hit: ExplainedHit, account: WalkAccount, at: int) -> ExplainedHit:
     given, others = account.given[at], float(account.others_given[at])
-    # A stage lists the best only, but how the walk ranks the rest is known.
-    lowly = {"walk": account.rank(account.rows[at])} if hit.ranks.get("walk", 0) is None else {}
+    # A stage lists the best only, but how the last one, which is the walk, ranks the rest is known.
+    lowly = {name: account.rank(account.rows[at]) for name in list(hit.ranks)[-1:] if hit.ranks[name] is None}
     return replace(
         hit,
         ranks={**hit.ranks, **lowly},

@@ -189,6 +189,16 @@ def test_the_second_look_step_by_step(toy, query):
     assert [id for id, _ in ranking.evidence.stages[0].passages] == [toy.passages.ids[row] for row in nearest.tolist()]
 
 
+def test_the_rank_after_the_second_look_is_known_however_low(toy):
+    retriever = over(toy, tolerance=1e-12)
+    everything = [hit.passage.id for hit in alone(retriever, QUERIES[0], 72).hits]
+    with mock.patch("hippograph.retrieve.explain._DEPTH", 2):
+        asked = explain(retriever, QUERIES[0], snapshot=toy, k=2, passage=everything[41]).passage
+    assert asked is not None
+    # The stages list the best two; of the first walk no more is known.
+    assert asked.ranks == {"dense": None, "walk": None, "second look": 42}
+
+
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
     """Anna - Bern - Cusco, the first edge stated by p0 and the second by p1."""
