@@ -1,6 +1,7 @@
 """`explain` from the command line, and how it reads."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,27 +35,25 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 @pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     folder = tmp_path_factory.mktemp("explain")
-    passages = [
-        {
-            "id": "fram",
-            "title": "Fram (ship)",
-            "text": "The Fram was built by Colin Archer in Larvik.",
-            "metadata": {"y": 1},
-        },
-        {"id": "archer", "title": "Colin Archer", "text": "Colin Archer was born in Larvik.", "metadata": {"y": 1}},
-        {"id": "newburgh", "title": "Newburgh", "text": "Newburgh is a royal burgh in Fife.", "metadata": {"y": 2}},
+    said = [
+        ("fram", "Fram (ship)", "Fram was built by Colin Archer in Larvik.", 1),
+        ("archer", "Colin Archer", "Colin Archer was born in Larvik.", 1),
+        ("newburgh", "Newburgh", "Newburgh is a royal burgh in Fife.", 2),
     ]
-    (folder / "passages.json").write_text(json.dumps(passages))
-    run("index", "passages.json", "--index", "it.hippo", cwd=folder)
-    return folder
+    passages = [Passage(id=id, document=id, title=title, text=text, metadata={"y": y}) for id, title, text, y in said]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hippograph.cli.models.OnnxEmbedder", lambda path: HashingEmbedder())
+        with HippoGraph(folder / "it.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+            hippograph.index(passages)
+        yield folder
 
 
 @pytest.fixture
 def walking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every retriever walk from the ship."""
-    monkeypatch.setattr(Composition, "retriever", lambda self, name, filter: walker(self.part(filter), "Fram"))
+    monkeypatch.setattr(Composition, "retriever", lambda self, name, filter, variant: walker(self.part(filter), "Fram"))
 
 
 def test_the_text_on_the_toy_corpus(toy: Snapshot) -> None:
@@ -65,7 +64,6 @@ def test_the_text_on_the_toy_corpus(toy: Snapshot) -> None:
     assert max(map(cell_len, lines)) <= 100
 
 
-@pytest.mark.local
 @pytest.mark.usefixtures("walking")
 def test_json_is_the_contract(indexed: Path) -> None:
     done = run(*ARGUMENTS, "-k", 2, "--passage", "newburgh", "--json", cwd=indexed)
@@ -82,7 +80,6 @@ def test_json_is_the_contract(indexed: Path) -> None:
     assert done.stderr == ""
 
 
-@pytest.mark.local
 @pytest.mark.usefixtures("walking")
 def test_a_page_is_written_and_the_text_says_where(indexed: Path) -> None:
     done = run(*ARGUMENTS, "--html", "why.html", cwd=indexed)
@@ -91,7 +88,6 @@ def test_a_page_is_written_and_the_text_says_where(indexed: Path) -> None:
     assert "<svg" in (indexed / "why.html").read_text(encoding="utf-8")
 
 
-@pytest.mark.local
 def test_retrievers_and_filters_are_chosen_as_in_retrieve(indexed: Path) -> None:
     done = run(*ARGUMENTS, "--retriever", "dense", "--filter", "y = 2", "--json", cwd=indexed)
     told = json.loads(done.stdout)
@@ -99,7 +95,6 @@ def test_retrievers_and_filters_are_chosen_as_in_retrieve(indexed: Path) -> None
     assert "did not walk" in run(*ARGUMENTS, "--retriever", "bm25", cwd=indexed).stdout
 
 
-@pytest.mark.local
 @pytest.mark.parametrize("wrong", [("--passage", "maud"), ("-k", 0), ("--retriever", "sparse")])
 def test_what_is_not_there_is_wrong_usage(indexed: Path, wrong: tuple[object, ...]) -> None:
     assert run(*ARGUMENTS, *wrong, cwd=indexed, code=2).stderr.startswith("hippograph: ")
