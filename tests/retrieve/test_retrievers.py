@@ -58,7 +58,7 @@ def test_the_evidence_tells_where_the_walk_began(small):
     assert sum(seed.weight for seed in evidence.seeds) == pytest.approx(1.0)
     assert evidence.triples
     assert evidence.walk is not None
-    assert evidence.walk.residual <= 1e-5
+    assert evidence.walk.residual <= 1e-4
     assert [stage.name for stage in evidence.stages] == ["dense", "walk", "second look"]
 
 
