@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from hippograph.cli.console import IndexOption, JsonOption, output, print_json
+from hippograph.cli.console import IndexOption, JsonOption, complain, output, print_json
 from hippograph.cli.models import FilterOption
 from hippograph.cli.settings import BaseUrlOption, ConfigOption, EmbedderOption, ModelOption, settings_of
 from hippograph.cli.variants import (
+    JudgeOption,
     ParityOption,
     RecognitionOption,
     RetrieverOption,
@@ -33,6 +34,7 @@ def retrieve(
     parity: ParityOption = False,
     recognition: RecognitionOption = None,
     second_look: SecondLookOption = None,
+    judge: JudgeOption = None,
     filter: FilterOption = None,
     embedder: EmbedderOption = None,
     llm_base_url: BaseUrlOption = None,
@@ -41,11 +43,14 @@ def retrieve(
     as_json: JsonOption = False,
 ) -> None:
     """Rank passages for a question."""
-    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look)
+    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look, judge=judge)
     settings = settings_of(config, index=index, embedder=embedder, llm_base_url=llm_base_url, llm_model=llm_model)
     with opened(settings, asking=recognition == "llm") as hippograph:
         made = hippograph.parts.retriever(retriever, filter=filter, variant=variant)
         ranking = hippograph.retrieve(question, k=k, retriever=made)
+    verdict = ranking.evidence.recognition
+    if verdict is not None and verdict.error:
+        complain(f"the facts near the question were not judged ({verdict.status}): {verdict.error}")
     if as_json:
         print_json(_as_json(ranking))
     else:

@@ -223,8 +223,13 @@ def test_a_model_that_fails_at_a_question_drops_no_fact(folder, server, asking, 
     assert server.ledger()["requests"] == requests
     shown = run("explain", QUESTION, "--index", "it.hippo", *asking, cwd=folder).stdout
     assert f"FACTS NEAR THE QUERY (recognition: {status})" in shown
+    server.change(reset=True, script=[fault] * 6)
+    done = run("retrieve", QUESTION, "--index", "it.hippo", *asking, "--json", cwd=folder)
+    assert [hit["id"] for hit in json.loads(done.stdout)["hits"]] == [hit["id"] for hit in plain["hits"]]
+    assert f"hippograph: the facts near the question were not judged ({status}): " in done.stderr
     server.change(reset=True, script=[])
     assert told("explain", *asking, cwd=folder)["recognition"]["status"] == "done"
+    assert run("retrieve", QUESTION, "--index", "it.hippo", *asking, cwd=folder).stderr == ""
 
 
 @pytest.mark.parametrize("command", ["retrieve", "explain", "evaluate"])
