@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
-from typing import Final
+from typing import Any, Final
 
 from hippograph.errors import InputError
 from hippograph.models.onnx_cross_encoder import OnnxCrossEncoder
@@ -27,7 +27,7 @@ from hippograph.retrieve.sentence_graph import SentenceGraphs
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import Snapshot
 
-__all__ = ["NO_MODEL", "RECOGNITIONS", "RETRIEVERS", "Retrievers", "Variant", "default_cross_encoder"]
+__all__ = ["NO_MODEL", "RECOGNITIONS", "RETRIEVERS", "Retrievers", "Variant", "default_cross_encoder", "named_variant"]
 
 RECOGNITIONS: Final = ("none", "cross-encoder", "llm")
 """What may judge the triples near a query."""
@@ -96,6 +96,30 @@ class Variant:
         """
         return Variant(**{option: getattr(self, option) for option in RETRIEVERS[name]})
 
+    def named(self, name: str) -> str:
+        """Write a retriever of this variant as `named_variant` reads it.
+
+        Examples
+        --------
+        >>> Variant(recognition="none", second_look=False).named("default")
+        'default:recognition=none,no-second-look'
+        """
+        told = [word for word, (option, value) in _OPTIONS.items() if getattr(self, option) == value]
+        return f"{name}:{','.join(told)}" if told else name
+
+
+def _words(option: str) -> dict[str, bool | str]:
+    if option == "recognition":
+        return {f"{option}={judge}": judge for judge in RECOGNITIONS}
+    word = option.replace("_", "-")
+    return {word: True, f"no-{word}": False}
+
+
+_OPTIONS: Final = {
+    word: (option.name, value) for option in fields(Variant) for word, value in _words(option.name).items()
+}
+"""What may stand behind the colon of a name: an option and its value."""
+
 
 RETRIEVERS: Final[dict[str, tuple[str, ...]]] = {
     "default": ("recognition", "second_look"),
@@ -107,6 +131,45 @@ RETRIEVERS: Final[dict[str, tuple[str, ...]]] = {
     "linearrag": ("parity",),
 }
 """The retrievers that are known by name, and the options of `Variant` that each has."""
+
+
+def named_variant(name: str) -> tuple[str, Variant]:
+    """Read the name of a retriever with its options, as `NAME:OPTION,OPTION`.
+
+    Parameters
+    ----------
+    name
+        One of `RETRIEVERS`, and, behind a colon, the options of `Variant` that it has: `recognition=JUDGE`, and the
+        others as `parity` or `second-look`, which `no-` turns off.
+
+    Raises
+    ------
+    InputError
+        If there is no such retriever, it has no such option, or an option is given twice.
+
+    Examples
+    --------
+    >>> named_variant("hipporag2:parity,recognition=cross-encoder")
+    ('hipporag2', Variant(parity=True, recognition='cross-encoder', ...))
+    >>> named_variant("dense")[1] == Variant()
+    True
+    """
+    known, colon, told = name.partition(":")
+    if known not in RETRIEVERS:
+        raise InputError(f"there is no retriever {known!r}; choose one of {', '.join(RETRIEVERS)}")
+    given: dict[str, Any] = {}
+    for word in told.split(",") if colon else ():
+        if word not in _OPTIONS:
+            has = [other for other, (option, _) in _OPTIONS.items() if option in RETRIEVERS[known]]
+            choice = f"it has: {', '.join(has)}" if has else f"it has none, write {known}"
+            raise InputError(f"{name!r}: the retriever {known!r} has no option {word!r}; {choice}")
+        option, value = _OPTIONS[word]
+        if option in given:
+            raise InputError(f"{name!r} says twice what {option!r} is to be; say it once")
+        given[option] = value
+    variant = Variant(**given)
+    variant.check(known)
+    return known, variant
 
 
 @dataclass(frozen=True, kw_only=True)

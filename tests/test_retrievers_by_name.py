@@ -21,7 +21,7 @@ from hippograph.retrieve.llm_recognition import LLMRecognition
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.retrieve.recognition import CrossEncoderRecognition, NoRecognition
 from hippograph.retrieve.second_look import SecondLook
-from hippograph.retrievers import RECOGNITIONS, RETRIEVERS, Variant
+from hippograph.retrievers import RECOGNITIONS, RETRIEVERS, Variant, named_variant
 from hippograph.testing.contracts import check_retriever
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.testing.scripted import ScriptedModel
@@ -107,6 +107,32 @@ def test_a_variant_is_refused_by_the_retrievers_that_lack_it(name, variant):
         variant.check(name)
     assert f"the retriever {name!r} has no option {lacking[0]!r}" in str(refused.value)
     assert str(refused.value).endswith(f"these have: {', '.join(able)}")
+
+
+@given(names, variants)
+def test_a_variant_is_read_as_it_is_written(name, variant):
+    fitting = variant.of(name)
+    assert named_variant(fitting.named(name)) == (name, fitting)
+    assert (fitting.named(name) == name) == (fitting == Variant())
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("hipporag3:parity", "there is no retriever 'hipporag3'; choose one of default, dense, bm25"),
+        ("", "there is no retriever ''; choose one of default"),
+        ("dense:parity", "the retriever 'dense' has no option 'parity'; these have: hipporag, hipporag2, linearrag"),
+        ("hipporag:partiy", "'hipporag:partiy': the retriever 'hipporag' has no option 'partiy'; it has: parity, no-"),
+        ("bm25:fast", "'bm25:fast': the retriever 'bm25' has no option 'fast'; it has none, write bm25"),
+        ("hipporag:", "the retriever 'hipporag' has no option ''; it has: parity"),
+        ("default:recognition=magic", "no option 'recognition=magic'; it has: recognition=none, recognition=cross-"),
+        ("hipporag:parity,no-parity", "'hipporag:parity,no-parity' says twice what 'parity' is to be; say it once"),
+    ],
+)
+def test_a_name_that_cannot_be_read_is_refused(name, complaint):
+    with pytest.raises(InputError) as refused:
+        named_variant(name)
+    assert complaint in str(refused.value)
 
 
 @pytest.mark.parametrize(("name", "option"), [(n, o) for n in RETRIEVERS for o in OPTIONS if o not in RETRIEVERS[n]])
