@@ -99,13 +99,15 @@ def bridge(
     Examples
     --------
     >>> from hippograph.graph.knowledge_graph import from_edges
+    >>> from hippograph.retrieve.substrings import Substrings
     >>> from hippograph.store.arrays import StringTable
     >>> nothing = np.zeros(0, dtype=np.int64)
     >>> graph = SentenceGraph(
     ...     graph=from_edges([], [], [], n_entities=2, n_passages=0), sentences=StringTable.of(["Fram lies in Oslo."]),
     ...     sentence_indptr=np.array([0, 2]), sentence_entities=np.array([0, 1]),
     ...     entity_indptr=np.array([0, 1, 2]), entity_sentences=np.array([0, 0]),
-    ...     mention_indptr=np.zeros(3, dtype=np.int64), mention_passages=nothing, mention_counts=nothing)
+    ...     mention_indptr=np.zeros(3, dtype=np.int64), mention_passages=nothing, mention_counts=nothing,
+    ...     texts=Substrings(texts=list))
     >>> cosines = np.array([0.75])
     >>> found = bridge(graph, {0: 1.0}, cosines.__getitem__, tiers=3, threshold=0.5, sentences=1)
     >>> found.weights, found.tiers

@@ -248,7 +248,7 @@ class LinearRAGRetriever:
         graph = self.sentence_graph.graph
         bonus = np.zeros(graph.n_passages)
         for entity, strength in activation.strengths.items():
-            passages, counts = self._substrings(entity) if self.parity else self.sentence_graph.mentions_of(entity)
+            passages, counts = self._mentioning(entity)
             bonus[passages] += strength * np.log1p(counts) / activation.tiers[entity]
         weights = np.zeros(graph.n_nodes)
         weights[list(activation.weights)] = list(activation.weights.values())
@@ -258,16 +258,10 @@ class LinearRAGRetriever:
         reasons = {graph.n_entities + row: "dense, mention" if bonus[row] > 0 else "dense" for row in heaviest}
         return restart_distribution(graph, weights), reasons
 
-    def _substrings(self, entity: int) -> tuple[IntArray, IntArray]:
-        """Count a name in all passages, inside of words too, as the reference does."""
-        name = self.snapshot.entity_names[entity].lower()
-        counts = np.array([text.count(name) for text in self._small_letters], dtype=np.int64)
-        passages = np.flatnonzero(counts)
-        return passages, counts[passages]
-
-    @cached_property
-    def _small_letters(self) -> list[str]:
-        return [passage.headed_text.lower() for passage in self.snapshot.passages]
+    def _mentioning(self, entity: int) -> tuple[IntArray, IntArray]:
+        """Return the passages that mention an entity, and how often; with parity, inside of words too."""
+        graph = self.sentence_graph
+        return graph.texts.of(self.snapshot.entity_names[entity]) if self.parity else graph.mentions_of(entity)
 
     def _ranking(self, plan: _Plan, walk: Walk | None, k: int, timings: Mapping[str, float]) -> Ranking:
         watch = Stopwatch()

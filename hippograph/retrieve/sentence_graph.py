@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -14,11 +15,13 @@ from numpy.typing import NDArray
 
 from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
 from hippograph.protocols import Embedder
+from hippograph.retrieve.substrings import Substrings
 from hippograph.store.arrays import StringTable, damage
 from hippograph.store.derived import derived_vectors
 from hippograph.store.name_lookup import Occurrences, Texts, trie_of
 from hippograph.store.ragged import indptr_of
 from hippograph.store.snapshot import Snapshot
+from hippograph.store.tables import PassageTable
 from hippograph.text.normalization import tokens
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import DoubleArray, FloatArray, IntArray
@@ -65,6 +68,8 @@ class SentenceGraph:
         The sentences of each entity, ascending; ragged, E lists.
     mention_indptr, mention_passages, mention_counts
         The passages that mention each entity, ascending, and how often; ragged, E lists.
+    texts
+        Finds names inside of words too, as the reference does: in the passages under their titles.
 
     References
     ----------
@@ -80,6 +85,7 @@ class SentenceGraph:
     mention_indptr: IntArray
     mention_passages: IntArray
     mention_counts: IntArray
+    texts: Substrings
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SentenceGraph:
@@ -111,6 +117,8 @@ class SentenceGraph:
             mention_indptr=mention_indptr,
             mention_passages=passages[by_mentioned],
             mention_counts=counts[by_mentioned],
+            # The passages alone: who holds the snapshot keeps it from being let go.
+            texts=Substrings(texts=partial(_headed, snapshot.passages)),
         )
 
     def vectors(self, embedder: Embedder, *, directory: Path | None = None, whole: bool = False) -> FloatArray:
@@ -180,6 +188,10 @@ class SentenceGraphs:
                 whole = snapshot.generation > 0
                 made = self._made[snapshot] = graph, graph.vectors(embedder, directory=directory, whole=whole)
             return made
+
+
+def _headed(passages: PassageTable) -> Iterator[str]:
+    return (passage.headed_text for passage in passages)
 
 
 def _incidence(snapshot: Snapshot) -> tuple[StringTable, IntArray, IntArray]:

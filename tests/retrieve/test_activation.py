@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hippograph.graph.knowledge_graph import from_edges
 from hippograph.retrieve.activation import Bridge, bridge
 from hippograph.retrieve.sentence_graph import SentenceGraph
+from hippograph.retrieve.substrings import Substrings
 from hippograph.store.arrays import StringTable
 from hippograph.store.ragged import indptr_of
 
@@ -26,6 +27,7 @@ def graph_of(sentences, n_entities=4):
         mention_indptr=np.zeros(n_entities + 1, dtype=np.int64),
         mention_passages=nothing,
         mention_counts=nothing,
+        texts=Substrings(texts=list),
     )
 
 

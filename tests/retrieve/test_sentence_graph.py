@@ -102,9 +102,11 @@ def test_a_part_is_what_an_index_of_it_alone_would_be(tmp_path):
         other = SentenceGraph.of(alone.parts.snapshot)
     assert one.sentences.to_list() == other.sentences.to_list()
     for field in dataclasses.fields(SentenceGraph):
-        if field.name not in {"graph", "sentences"}:
+        if field.name not in {"graph", "sentences", "texts"}:
             assert getattr(one, field.name).tolist() == getattr(other, field.name).tolist(), field.name
     assert edges(one) == edges(other)
+    for name in ("Ada", "e", "\n", "Oslo"):
+        assert [part.tolist() for part in one.texts.of(name)] == [part.tolist() for part in other.texts.of(name)]
 
 
 def test_an_empty_snapshot_has_an_empty_graph():
