@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hippograph.errors import InputError
 from hippograph.protocols import Retriever
 from hippograph.retrieve.ranked import Stopwatch, check_request
 from hippograph.text.normalization import normalize
-from hippograph.types import Evidence, Hit, Passage, Ranking, Stage
+from hippograph.types import Hit, Passage, Ranking, Recognition, RecognitionStatus, Stage, Usage
 
 __all__ = ["InterleavedRetriever", "InterleavedSearch", "Thinker", "Trail", "merge"]
 
 Thinker: TypeAlias = Callable[[str, Sequence[Passage], Sequence[str]], str | None]
 """Given a question, the best passages so far and the thoughts so far, gives the next thought, or None to stop."""
+
+_BADNESS: Final[tuple[RecognitionStatus, ...]] = ("done", "empty", "invalid", "failed")
 
 
 def merge(rankings: Sequence[Ranking], *, parity: bool = False) -> tuple[Hit, ...]:
@@ -47,7 +49,7 @@ def merge(rankings: Sequence[Ranking], *, parity: bool = False) -> tuple[Hit, ..
 
     Examples
     --------
-    >>> from hippograph.types import WalkReport
+    >>> from hippograph.types import Evidence, WalkReport
     >>> a, b, c = (Passage(id=name, document=name, text=name) for name in "abc")
     >>> walk = Evidence(walk=WalkReport(engine="exact", iterations=9, residual=0.0))
     >>> walked = Ranking(query="q", hits=(Hit(passage=a, score=0.02), Hit(passage=b, score=0.01)), evidence=walk)
@@ -122,7 +124,11 @@ class Trail:
         return tuple(hit.passage for hit in self.hits[: self.shown])
 
     def ranking(self, k: int) -> Ranking:
-        """Return what was found as a ranking of at most `k` hits for the question; its stages are the steps."""
+        """Return what was found as a ranking of at most `k` hits for the question.
+
+        The stages of its evidence are the steps; all else is the last step's. Only the recognition's status is the
+        worst of any step, with what went wrong there, and its usage that of all.
+        """
         names = ["question", *(f"thought {number}" for number in range(1, len(self.rankings)))]
         stages = tuple(
             Stage(name=name, passages=tuple((hit.passage.id, hit.score) for hit in ranking.hits[:k]))
@@ -132,7 +138,18 @@ class Trail:
         for step, time in [item for ranking in self.rankings for item in ranking.timings.items()]:
             timings[step] = timings.get(step, 0.0) + time
         timings["merge"] = self.merging
-        return Ranking(query=self.question, hits=self.hits[:k], evidence=Evidence(stages=stages), timings=timings)
+        evidence = replace(self.rankings[-1].evidence, stages=stages, recognition=self._recognition())
+        return Ranking(query=self.question, hits=self.hits[:k], evidence=evidence, timings=timings)
+
+    def _recognition(self) -> Recognition | None:
+        """Return what was said of the last step's triples, or that nobody knows it of an earlier step's."""
+        given = [one for ranking in self.rankings if (one := ranking.evidence.recognition) is not None]
+        if not given:
+            return None
+        worst = max(given, key=lambda one: _BADNESS.index(one.status))
+        last = self.rankings[-1].evidence.recognition
+        kept = last.kept if last is not None and worst.status == "done" else ()
+        return replace(worst, kept=kept, usage=sum((one.usage for one in given), Usage()))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ __all__ = ["Substrings"]
 # Of so many names it is remembered where they stand: far more than a query activates.
 _REMEMBERED: Final = 4096
 # No UTF-8 holds it, so that neither a text nor a name does.
-_BETWEEN: Final = "\ud800"
+_BETWEEN: Final = b"\xff"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -54,13 +54,14 @@ class Substrings:
 
     @cached_property
     def _remembered(self) -> Callable[[str], tuple[IntArray, IntArray]]:
-        small = [text.lower() for text in self.texts()]
+        small = [text.lower().encode() for text in self.texts()]
         # Each text ends with what no name holds, so that no name is found across two.
         starts = np.cumsum([0, *(len(text) + 1 for text in small)])
         return lru_cache(maxsize=_REMEMBERED)(partial(_counted, _BETWEEN.join(small), starts.tolist()))
 
 
-def _counted(joined: str, starts: list[int], name: str) -> tuple[IntArray, IntArray]:
+def _counted(joined: bytes, starts: list[int], letters: str) -> tuple[IntArray, IntArray]:
+    name = letters.encode()
     rows: list[int] = []
     counts: list[int] = []
     at = joined.find(name)

@@ -9,10 +9,21 @@ from hypothesis import strategies as st
 from hippograph.completions import Completion, Message, ModelRequest
 from hippograph.errors import InputError
 from hippograph.models.dialogues import converse
-from hippograph.retrieve.interleaved import InterleavedRetriever, InterleavedSearch, merge
+from hippograph.retrieve.interleaved import InterleavedRetriever, InterleavedSearch, Trail, merge
 from hippograph.testing.contracts import check_retriever
 from hippograph.testing.scripted import ScriptedModel
-from hippograph.types import Evidence, Hit, Passage, Ranking, WalkReport
+from hippograph.types import (
+    Evidence,
+    Hit,
+    LinkedTriple,
+    Passage,
+    Ranking,
+    Recognition,
+    Seed,
+    Triple,
+    Usage,
+    WalkReport,
+)
 
 WALKED = Evidence(walk=WalkReport(engine="exact", iterations=1, residual=0.0))
 
@@ -102,6 +113,56 @@ def test_merging_neither_loses_nor_repeats_and_the_order_of_the_queries_is_of_no
     # A passage is never placed above one that is before it everywhere it is.
     shuffled = random.sample(rankings, len(rankings))
     assert [hit.score for hit in merge(shuffled)] == pytest.approx([hit.score for hit in hits])
+
+
+def judged(query, status, *, kept=(), error="", calls=1):
+    """A ranking whose triples were judged; the walk, the seeds and the triples tell whose they are."""
+    seed = Seed(node=query, kind="entity", weight=1.0, reason="triple")
+    linked = LinkedTriple(triple=Triple(query, "is", "it"), similarity=0.5, kept=bool(kept))
+    said = status and Recognition(status=status, kept=kept, error=error, usage=Usage(calls=calls))
+    evidence = Evidence(seeds=(seed,), triples=(linked,), walk=WALKED.walk, recognition=said or None)
+    return Ranking(query=query, hits=(), evidence=evidence)
+
+
+def told(*rankings):
+    return Trail(question="q", rankings=rankings, hits=()).ranking(3).evidence
+
+
+def test_the_evidence_is_that_of_the_last_step():
+    first, last = judged("q", "done", kept=(3,)), judged("t", "done", kept=(1, 0), calls=2)
+    evidence = told(first, last)
+    assert (evidence.seeds, evidence.triples, evidence.walk) == (
+        last.evidence.seeds,
+        last.evidence.triples,
+        last.evidence.walk,
+    )
+    assert evidence.recognition == Recognition(status="done", kept=(1, 0))
+    assert evidence.recognition.usage.calls == 3
+    assert [stage.name for stage in evidence.stages] == ["question", "thought 1"]
+    assert told(judged("q", None)).recognition is None
+
+
+@pytest.mark.parametrize(
+    ("statuses", "worst"),
+    [
+        (["done", "failed", "done"], "failed"),
+        (["invalid", "empty"], "invalid"),
+        (["empty", "done"], "empty"),
+        (["failed", "invalid", "empty", "done"], "failed"),
+        (["invalid", None], "invalid"),
+    ],
+)
+def test_no_later_step_hides_that_a_judge_did_not_answer(statuses, worst):
+    rankings = [
+        judged(f"q{number}", status, kept=(0,) if status == "done" else (), error=f"of {status}")
+        for number, status in enumerate(statuses)
+    ]
+    said = told(*rankings).recognition
+    assert (said.status, said.error, said.kept) == (worst, f"of {worst}", ())
+
+
+def test_a_last_step_without_triples_keeps_none():
+    assert told(judged("q", "done", kept=(2,)), judged("t", None)).recognition == Recognition(status="done")
 
 
 def test_a_search_goes_step_by_step():
