@@ -10,7 +10,7 @@ from rich.cells import set_cell_size
 
 from hippograph.cli.retrieve import passage_values
 from hippograph.retrieve.drawing.lettering import readable, share
-from hippograph.retrieve.drawing.page import moved
+from hippograph.retrieve.drawing.page import accounted_for, moved, settled
 from hippograph.types import ExplainedHit, ExplainedPath, ExplainedSeed, Explanation, PathStep
 
 __all__ = ["explanation_lines", "explanation_values"]
@@ -58,6 +58,7 @@ def _hit_values(hit: ExplainedHit, explanation: Explanation) -> dict[str, object
         "place": hit.place,
         "score": hit.score,
         "ranks": dict(hit.ranks),
+        "accounted": hit.accounted,
         "mass": hit.mass,
         "from_seeds": given,
         "from_others": hit.from_others,
@@ -99,7 +100,8 @@ def _hit(hit: ExplainedHit, explanation: Explanation) -> Iterator[str]:
     facts = [] if hit.score is None else [f"score {hit.score:.4g}"]
     facts += [f"{stage} {_rank(rank, explanation.depths[stage])}" for stage, rank in hit.ranks.items()]
     if explanation.walked:
-        facts += [f"mass {hit.mass:.4g}", f"{share(hit.through_hubs)} of it through hubs"]
+        facts.append(f"mass {hit.mass:.4g}")
+        facts += [f"{share(hit.through_hubs)} of it through hubs"] if explanation.hubs and hit.accounted else []
     yield f"{place:>3}  {readable(name)}  {readable(hit.passage.id)}"
     yield from _wrapped(", ".join(facts), 5)
     for remark in hit.remarks:
@@ -140,7 +142,7 @@ def _way(path: ExplainedPath) -> str:
 
 def _given(hit: ExplainedHit, explanation: Explanation) -> str:
     """Say who gave most, and add up the rest."""
-    if hit.mass <= 0:
+    if hit.mass <= 0 or not hit.accounted:
         return ""
     givers = sorted(zip(hit.from_seeds, range(len(hit.from_seeds)), strict=True), key=lambda one: (-one[0], one[1]))
     told = [f"{_named(explanation.seeds[at])} {share(mass / hit.mass)}" for mass, at in givers[:_GIVERS] if mass > 0]
@@ -152,6 +154,8 @@ def _moves(explanation: Explanation) -> Iterator[str]:
     if explanation.hits:
         for move in explanation.moves:
             yield from _wrapped(moved(move, len(explanation.hits)), 5)
+        for note in (*settled(explanation), *(f"{note}." for note in accounted_for(explanation))):
+            yield from _wrapped(note, 5)
     yield ""
 
 
@@ -166,7 +170,7 @@ def _seeds(explanation: Explanation) -> Iterator[str]:
     if count := len(hidden) + others.count:
         weight = sum(seed.weight for seed in hidden) + others.weight
         mass = sum(seed.mass for seed in hidden) + others.mass
-        yield f"  {f'{count} more':58} {share(weight):>9} {mass:>9.4g}"
+        yield f"  {f'{count} more seeds':58} {share(weight):>9} {mass:>9.4g}"
     yield ""
 
 

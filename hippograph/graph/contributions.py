@@ -89,7 +89,7 @@ def contributions(
     return masses
 
 
-def largest_hubs(graph: KnowledgeGraph, *, most: int = 10) -> IntArray:
+def largest_hubs(graph: KnowledgeGraph, *, most: int = 10, least: int = 1) -> IntArray:
     """Find the entities with the most edges, the largest first; equal ones by node.
 
     Parameters
@@ -97,7 +97,9 @@ def largest_hubs(graph: KnowledgeGraph, *, most: int = 10) -> IntArray:
     graph
         The graph.
     most
-        How many; entities without edges are none.
+        How many, at most.
+    least
+        How many edges a hub has, at least; 1 or more.
 
     Examples
     --------
@@ -108,7 +110,7 @@ def largest_hubs(graph: KnowledgeGraph, *, most: int = 10) -> IntArray:
     """
     edges = np.diff(graph.indptr[: graph.n_entities + 1])
     order = np.lexsort((np.arange(len(edges)), -edges))[:most]
-    hubs: IntArray = order[edges[order] > 0].astype(np.int64)
+    hubs: IntArray = order[edges[order] >= max(least, 1)].astype(np.int64)
     return hubs
 
 

@@ -32,7 +32,11 @@ from hippograph.types import (
 __all__ = ["explain"]
 
 _DEPTH: Final = 100
-"""How deep the stages are looked into, at least: where a passage stands that is no hit."""
+_DEPTH_ASKED: Final = 1000
+"""How deep a walk's stages are looked into, at least, where a passage is asked for: it may stand anywhere."""
+
+_ACCOUNTED: Final = 20
+"""So many of the hits are accounted for: each takes a walk of its own, and nobody reads the paths of more."""
 
 _PATHS: Final = 3
 _PATHS_ASKED: Final = 6
@@ -43,7 +47,8 @@ def explain(
 ) -> Explanation:
     """Explain what a retriever finds for a query.
 
-    A retriever that walks (`Traceable`) is explained by its walk; of others, hits and stages are told.
+    A retriever that walks (`Traceable`) is explained by its walk, its last one if there are two; of others, hits and
+    stages are told. Masses are of that walk once it has settled, whatever the tolerance at which the retriever ends it.
 
     Parameters
     ----------
@@ -54,7 +59,7 @@ def explain(
     snapshot
         The index that it searches.
     k
-        How many hits.
+        How many hits; the first 20 are accounted for, the others have mass, score and ranks only.
     passage
         The id of a passage to explain too, be it a hit or not.
 
@@ -73,9 +78,9 @@ def explain(
     asked = None if passage is None else row_of(snapshot.passages.ids, passage)
     if passage is not None and asked is None:
         raise InputError(f"there is no passage {passage!r}; give the id of one, as retrieve --json prints it")
-    depth = max(k, _DEPTH)
+    depth = max(k, _DEPTH if asked is None else _DEPTH_ASKED)
     trace = retriever.trace(query, k=depth) if isinstance(retriever, Traceable) else None
-    ranking = retriever.retrieve([query], k=depth)[0] if trace is None else trace.ranking
+    ranking = retriever.retrieve([query], k=max(k, _DEPTH))[0] if trace is None else trace.ranking
     watch = Stopwatch()
     explanation = _without_walk(ranking, snapshot, k, asked)
     if trace is not None and trace.reset is not None and trace.reset.any():
@@ -117,20 +122,21 @@ def _without_walk(ranking: Ranking, snapshot: Snapshot, k: int, asked: int | Non
 
 def _of_walk(plain: Explanation, trace: Trace, snapshot: Snapshot) -> Explanation:
     """Add what the walk tells."""
-    explained = [*plain.hits, *([plain.passage] if plain.passage and plain.passage not in plain.hits else [])]
+    best = plain.hits[:_ACCOUNTED]
+    explained = [*best, *([plain.passage] if plain.passage and plain.passage not in best else [])]
     rows = [_row(trace, hit.passage.id) for hit in explained]
     asked = None if plain.passage is None else _row(trace, plain.passage.passage.id)
     paths = [_PATHS_ASKED if row == asked else _PATHS for row in rows]
-    account = account_for(trace, rows, hits=len(plain.hits), paths=paths)
-    drawn = chosen_nodes(trace, account)
+    account = account_for(trace, rows, hits=len(best), paths=paths)
+    drawn = chosen_nodes(trace, account, asked=asked)
     met = {*drawn, *(node for paths in account.paths for path in paths for node in path.nodes)}
     labels = NodeLabels(trace, snapshot, met)
-    accounted = [_hit(hit, account, at) for at, hit in enumerate(explained)]
-    hits = tuple(accounted[: account.hits])
-    passage = None if asked is None else accounted[rows.index(asked)]
+    known = {hit.passage.id: _hit(hit, account, at) for at, hit in enumerate(explained)}
+    hits = tuple(known.get(hit.passage.id) or _settled(hit, trace, account) for hit in plain.hits)
+    passage = None if plain.passage is None else known[plain.passage.passage.id]
     if passage is not None and passage not in hits:
         passage = replace(passage, remarks=remarks_on(passage, hits, trace, account, labels))
-    total = sum(hit.mass for hit in hits)
+    total = sum(hit.mass for hit in hits[: account.hits])
     return replace(
         plain,
         walked=True,
@@ -146,8 +152,8 @@ def _of_walk(plain: Explanation, trace: Trace, snapshot: Snapshot) -> Explanatio
             for hub in account.hubs.tolist()
         ),
         hub_mass=float(account.mass[account.hubs].sum()),
-        through_hubs=sum(hit.through_hubs * hit.mass for hit in hits) / total if total > 0 else 0.0,
-        map=map_of(trace, account, labels, drawn, asked=asked),
+        through_hubs=sum(hit.through_hubs * hit.mass for hit in hits[: account.hits]) / total if total > 0 else 0.0,
+        map=map_of(trace, account, labels, drawn, places=_places(trace, hits), asked=asked),
     )
 
 
@@ -158,13 +164,19 @@ def _row(trace: Trace, id: str) -> int:
     return row
 
 
+def _places(trace: Trace, hits: Sequence[ExplainedHit]) -> dict[int, int]:
+    return {_row(trace, hit.passage.id): place for place, hit in enumerate(hits, start=1)}
+
+
+def _settled(hit: ExplainedHit, trace: Trace, account: WalkAccount) -> ExplainedHit:
+    return replace(hit, mass=float(account.passage_mass[_row(trace, hit.passage.id)]))
+
+
 def _hit(hit: ExplainedHit, account: WalkAccount, at: int) -> ExplainedHit:
     given, others = account.given[at], float(account.others_given[at])
-    # A stage lists the best only, but how the last one, which is the walk, ranks the rest is known.
-    lowly = {name: account.rank(account.rows[at]) for name in list(hit.ranks)[-1:] if hit.ranks[name] is None}
     return replace(
         hit,
-        ranks={**hit.ranks, **lowly},
+        accounted=True,
         mass=float(given.sum()) + others,
         from_seeds=tuple(given.tolist()),
         from_others=others,

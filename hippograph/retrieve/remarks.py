@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Final
 
 from hippograph.retrieve.node_labels import NodeLabels, row_of
-from hippograph.retrieve.trace import Trace
+from hippograph.retrieve.trace import FIRST_WALK, Trace
 from hippograph.retrieve.walk_account import WalkAccount
 from hippograph.types import ExplainedHit
 
@@ -51,7 +51,7 @@ def _mass(passage: ExplainedHit, hits: Sequence[ExplainedHit]) -> Iterator[str]:
     elif hits and (last := min(hit.mass for hit in hits)) > passage.mass:
         yield f"The least that the walk has at a hit is {last / passage.mass:.1f} times what it has here."
     elif hits:
-        yield "The walk has no less here than at the weakest hit; what came after the walk decided."
+        yield "Settled, the walk has no less here than at the weakest hit; the retriever ranks by its own scores."
 
 
 def _seeds(passage: ExplainedHit, trace: Trace, account: WalkAccount, labels: NodeLabels) -> Iterator[str]:
@@ -63,7 +63,10 @@ def _seeds(passage: ExplainedHit, trace: Trace, account: WalkAccount, labels: No
     if restart[node] > 0:
         yield f"It is a seed itself ({trace.reasons.get(node, 'dense')}), with a weight of {restart[node]:.4f}."
     else:
-        yield "It is no seed itself: it is neither near enough to the query nor titled with what the query names."
+        lacks = ["near enough to the query", "titled with what the query names"]
+        if any(FIRST_WALK in why for why in trace.reasons.values()):
+            lacks.append("among the best of the first walk")
+        yield f"It is no seed itself: it is neither {' nor '.join(lacks)}."
     if trace.readings is None:
         around = trace.graph.neighbours(node)[0]
     else:

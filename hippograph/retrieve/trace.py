@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from scipy.sparse import csr_array
 
 from hippograph.graph.knowledge_graph import KnowledgeGraph
 from hippograph.types import DoubleArray, Ranking
 
-__all__ = ["Trace", "Traceable"]
+__all__ = ["FIRST_WALK", "Trace", "Traceable"]
+
+FIRST_WALK: Final = "first walk"
+"""The reason of a seed from which a second walk begins because the first one found it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

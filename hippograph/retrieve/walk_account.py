@@ -18,6 +18,9 @@ from hippograph.types import DoubleArray, IntArray
 __all__ = ["WalkAccount", "account_for"]
 
 _HUBS: Final = 10
+_HUB_EDGES: Final = 10
+"""An entity with fewer is no hub, though none in a small index have more."""
+
 _NAMED: Final = 40
 _DENSE: Final = 8
 _BLOCK: Final = 8
@@ -41,7 +44,7 @@ class WalkAccount:
     rows
         The passages accounted for, R of them.
     hits
-        How many of those are hits; they come first.
+        How many of those are the best hits; they come first.
     seeds
         The seeds that are listed, as nodes; shape (S,).
     given
@@ -70,12 +73,6 @@ class WalkAccount:
     hubs: IntArray
     through_hubs: DoubleArray
     paths: list[list[WalkPath]]
-
-    def rank(self, row: int) -> int:
-        """Return how many passages have more of the walk, equal ones before it included, plus 1."""
-        own = self.passage_mass[row]
-        before = np.count_nonzero(self.passage_mass > own) + np.count_nonzero(self.passage_mass[:row] == own)
-        return int(before) + 1
 
 
 def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -> WalkAccount:
@@ -109,10 +106,11 @@ def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -
     given = np.zeros((len(rows), len(nodes)))
     for at in range(0, len(rows), _BLOCK):
         block = slice(at, at + _BLOCK)
-        given[block] = contributions(graph, restart, [_reading(trace, row) for row in rows[block]], damping=damping)
+        readings = [_reading(trace, row) for row in rows[block]]
+        given[block] = contributions(graph, restart, readings, damping=damping, tolerance=_TOLERANCE)
     listed = _listed(trace.reasons, nodes, restart[nodes], given[:hits].sum(axis=0))
-    hubs = largest_hubs(graph, most=_HUBS)
-    around = mass_around(graph, restart, hubs, damping=damping, tolerance=_TOLERANCE)
+    hubs = largest_hubs(graph, most=_HUBS, least=_HUB_EDGES)
+    around = mass_around(graph, restart, hubs, damping=damping, tolerance=_TOLERANCE) if len(hubs) else mass
     total = given.sum(axis=1)
     avoiding = np.divide(_read(trace, around)[rows], total, out=np.ones(len(rows)), where=total > 0)
     unlisted = np.ones(len(nodes), dtype=bool)
@@ -128,7 +126,7 @@ def account_for(trace: Trace, rows: list[int], *, hits: int, paths: list[int]) -
         others_given=given[:, unlisted].sum(axis=1),
         others=int(np.count_nonzero(unlisted)),
         hubs=hubs,
-        through_hubs=np.clip(1.0 - avoiding, 0.0, 1.0),
+        through_hubs=np.clip(1.0 - avoiding, 0.0, 1.0) if len(hubs) else np.zeros(len(rows)),
         paths=[
             _paths(trace, restart, row, most=most, has=has)
             for row, most, has in zip(rows, paths, total.tolist(), strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain, pairwise, zip_longest
 from typing import Final
 
@@ -20,18 +21,20 @@ _HITS: Final = 10
 _EDGES_PER_NODE: Final = 2
 
 
-def chosen_nodes(trace: Trace, account: WalkAccount, *, most: int = _MOST) -> list[int]:
+def chosen_nodes(trace: Trace, account: WalkAccount, *, asked: int | None, most: int = _MOST) -> list[int]:
     """Choose what to draw: passages, then the strongest paths to each in turns, then seeds that touch these.
 
     Parameters
     ----------
     trace, account
         The walk.
+    asked
+        The passage that was asked for.
     most
         How many nodes.
     """
     graph = trace.graph
-    drawn = [*account.rows[: min(account.hits, _HITS)], *account.rows[account.hits :]]
+    drawn = [*account.rows[: min(account.hits, _HITS)], *([] if asked is None else [asked])]
     chosen = dict.fromkeys(graph.n_entities + row for row in drawn)
     for path in chain.from_iterable(zip_longest(*account.paths)):
         fresh = [] if path is None or path.nodes[-1] not in chosen else [n for n in path.nodes if n not in chosen]
@@ -43,7 +46,15 @@ def chosen_nodes(trace: Trace, account: WalkAccount, *, most: int = _MOST) -> li
     return list(chosen)
 
 
-def map_of(trace: Trace, account: WalkAccount, labels: NodeLabels, nodes: list[int], *, asked: int | None) -> WalkMap:
+def map_of(
+    trace: Trace,
+    account: WalkAccount,
+    labels: NodeLabels,
+    nodes: list[int],
+    *,
+    places: Mapping[int, int],
+    asked: int | None,
+) -> WalkMap:
     """Draw up the map of some nodes.
 
     Parameters
@@ -54,11 +65,12 @@ def map_of(trace: Trace, account: WalkAccount, labels: NodeLabels, nodes: list[i
         What to call nodes and edges.
     nodes
         What to draw.
+    places
+        The places of the hits, by passage.
     asked
         The passage that was asked for.
     """
     n_entities = trace.graph.n_entities
-    places = {n_entities + row: place for place, row in enumerate(account.rows[: account.hits], start=1)}
     drawn = tuple(
         MapNode(
             node=labels.name(node),
@@ -66,8 +78,9 @@ def map_of(trace: Trace, account: WalkAccount, labels: NodeLabels, nodes: list[i
             label=labels.label(node),
             weight=float(account.restart[node]),
             mass=float(account.mass[node]) if node < n_entities else float(account.passage_mass[node - n_entities]),
-            place=places.get(node),
+            place=places.get(node - n_entities),
             asked=asked is not None and node == n_entities + asked,
+            reason=trace.reasons.get(node, "dense") if account.restart[node] > 0 else "",
         )
         for node in nodes
     )

@@ -41,7 +41,7 @@ class ExplainedSeed:
     reason
         Why it was seeded, as in `Seed`.
     mass
-        What it gives to the hits in sum.
+        What it gives in sum to the hits that are accounted for.
     """
 
     node: str
@@ -63,7 +63,7 @@ class OtherSeeds:
     weight
         Their share of the restart distribution, 0 to 1.
     mass
-        What they give to the hits in sum.
+        What they give in sum to the hits that are accounted for.
     """
 
     count: int = 0
@@ -124,15 +124,17 @@ class ExplainedHit:
     passage
         The passage.
     place
-        Its place in the ranking, from 1; None if it is not among the best hundred.
+        Its place in the ranking, from 1; None if it is not among those looked through.
     score
         Its score; None if it has no place.
     ranks
-        Its rank after each step on the way, from 1; None where it was not among the best.
+        Its rank after each step on the way, from 1; None where it is not among the passages that the stage lists.
+    accounted
+        Whether its mass is divided among those it came from; so are the first 20 hits, and the passage asked for.
     mass
-        Its share of the walk; 0 without a walk.
+        Its share of the walk, settled; 0 without a walk. The score is the retriever's own.
     from_seeds
-        What each of the explanation's seeds gives to it, in their order.
+        What each of the explanation's seeds gives to it, in their order; empty if it is not accounted for.
     from_others
         What the other seeds give to it; with `from_seeds` it adds up to `mass`.
     through_hubs
@@ -145,6 +147,7 @@ class ExplainedHit:
     place: int | None
     score: float | None
     ranks: Mapping[str, int | None] = field(default_factory=dict)
+    accounted: bool = False
     mass: float = 0.0
     from_seeds: tuple[float, ...] = ()
     from_others: float = 0.0
@@ -210,6 +213,8 @@ class MapNode:
         Its place among the hits; None if it is none of them.
     asked
         Whether it is the passage that was asked for.
+    reason
+        Why it was seeded, as in `Seed`; empty if it is no seed.
     """
 
     node: str
@@ -219,6 +224,7 @@ class MapNode:
     mass: float = 0.0
     place: int | None = None
     asked: bool = False
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -286,15 +292,15 @@ class Explanation:
     recognition
         What was said of the triples; None if nobody was asked.
     paths
-        The strongest ways to each hit, in the order of the hits, and to the passage that was asked for.
+        The strongest ways to each hit that is accounted for, in their order, and to the passage that was asked for.
     passage
         The passage that was asked for; None if none was.
     hubs
-        The entities with the most edges, the largest first.
+        The entities with the most edges, the largest first; none where all have few.
     hub_mass
         Their share of the walk in sum, 0 to 1.
     through_hubs
-        The part of the hits' mass that came through them, 0 to 1.
+        The part of the accounted hits' mass that came through them, 0 to 1.
     moves
         How far each step moved the hits.
     depths

@@ -1,6 +1,7 @@
 """Explanations of walks and of rankings without one."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,13 +12,21 @@ from scipy.sparse import csr_array
 from hippograph.composition import RETRIEVERS
 from hippograph.errors import InputError
 from hippograph.graph.pagerank import personalized_pagerank
+from hippograph.hippograph import HippoGraph
 from hippograph.protocols import Retriever
+from hippograph.retrieve import explain as explaining
+from hippograph.retrieve.dense import DenseRetriever
 from hippograph.retrieve.explain import explain
 from hippograph.retrieve.nearest import top
+from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.retrieve.ranked import hits
-from hippograph.retrieve.trace import Trace, Traceable
+from hippograph.retrieve.second_look import SecondLook
+from hippograph.retrieve.trace import FIRST_WALK, Trace, Traceable
 from hippograph.store.snapshot import Snapshot
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.toy_corpus import toy_passages
 from hippograph.types import DoubleArray, Evidence, Explanation, Ranking, Stage
+from tests.conftest import small_passages
 
 
 class Walker:
@@ -123,13 +132,17 @@ def check_map(explanation: Explanation, snapshot: Snapshot) -> None:
 
 @pytest.fixture(scope="module")
 def small_snapshot(tmp_path_factory):
-    from hippograph.hippograph import HippoGraph
-    from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
-    from tests.conftest import small_passages
-
     place = tmp_path_factory.mktemp("explain") / "small.hippo"
     with HippoGraph(place, extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
         hippograph.index(small_passages())
+        yield hippograph.parts.snapshot
+
+
+@pytest.fixture(scope="module")
+def toy_snapshot(tmp_path_factory):
+    place = tmp_path_factory.mktemp("explain") / "toy.hippo"
+    with HippoGraph(place, extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+        hippograph.index(toy_passages())
         yield hippograph.parts.snapshot
 
 
@@ -167,11 +180,11 @@ def test_a_passage_that_is_a_hit_gets_more_paths(small_snapshot):
     assert len(asked.paths) > len(plain.paths)
 
 
-def test_the_rank_after_the_walk_is_known_however_low(small_snapshot):
+def test_a_rank_beyond_what_a_stage_lists_is_not_known(small_snapshot):
     retriever = walker(small_snapshot, "Fram", listed=1)
     explanation = explain(retriever, "q", snapshot=small_snapshot, k=1, passage="newburgh")
     assert explanation.passage is not None
-    assert explanation.passage.ranks == {"dense": 1, "walk": 3}
+    assert explanation.passage.ranks == {"dense": 1, "walk": None}
     assert dict(explanation.depths) == {"dense": 1, "walk": 1}
     assert explanation.moves[0].entered == 1
 
@@ -216,9 +229,63 @@ def test_a_walk_from_nowhere_is_none(small_snapshot):
     assert not explanation.walked
 
 
-def test_hubs_are_told(small_snapshot):
+@pytest.mark.parametrize(("asked", "depths"), [(False, (4, 10)), (True, (4, 10)), (True, (100, 1000))])
+def test_every_rank_is_that_of_its_stage(tmp_path, monkeypatch, asked, depths):
+    monkeypatch.setattr(explaining, "_DEPTH", depths[0])
+    monkeypatch.setattr(explaining, "_DEPTH_ASKED", depths[1])
+    with HippoGraph(tmp_path / "toy.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as toy:
+        toy.index(toy_passages())
+        snapshot = toy.parts.snapshot
+        passage = snapshot.passages.ids[-1] if asked else None
+        retriever = PageRankRetriever(snapshot=snapshot, embedder=HashingEmbedder(), second_look=SecondLook())
+        first = replace(retriever, second_look=None)
+        dense = DenseRetriever(snapshot=snapshot, embedder=HashingEmbedder())
+        stages: dict[str, Retriever] = {"dense": dense, "walk": first, "second look": retriever}
+        for question in ("What did Jorund Hale command?", "Where was the director of Nine Bells born?"):
+            explanation = explain(retriever, question, snapshot=snapshot, k=3, passage=passage)
+            told = [*explanation.hits, *([explanation.passage] if explanation.passage else [])]
+            assert any(FIRST_WALK in seed.reason for seed in explanation.seeds)
+            assert any(FIRST_WALK in node.reason for node in explanation.map.nodes)
+            for name, alone in stages.items():
+                [ranking] = alone.retrieve([question], k=len(snapshot.passages))
+                ranks = {hit.passage.id: rank for rank, hit in enumerate(ranking.hits, start=1)}
+                for hit in told:
+                    true, rank = ranks[hit.passage.id], hit.ranks[name]
+                    assert rank == (true if true <= explanation.depths[name] else None)
+
+
+@pytest.mark.parametrize(("k", "place"), [(20, 19), (21, 20), (21, 0), (40, 25), (40, 40), (30, 71)])
+def test_only_the_first_hits_are_accounted_for(toy_snapshot, k, place):
+    snapshot = toy_snapshot
+    retriever = walker(snapshot, "Jorund Hale", "Aldermere")
+    asked = retriever.trace("q", k=72).ranking.hits[place].passage.id
+    explanation = explain(retriever, "q", snapshot=snapshot, k=k, passage=asked)
+    assert len(explanation.hits) == k
+    for at, hit in enumerate(explanation.hits):
+        assert hit.accounted == (at < 20 or hit.passage.id == asked)
+    assert explanation.passage is not None
+    assert explanation.passage.accounted
+    assert explanation.passage.place == place + 1
+    assert (explanation.passage in explanation.hits) == (place < k)
+    for hit in explanation.hits:
+        assert hit.mass == pytest.approx(hit.score, abs=1e-8)
+        assert bool(hit.from_seeds) == hit.accounted
+    assert {path.passage for path in explanation.paths} <= {*(hit.passage.id for hit in explanation.hits[:20]), asked}
+    given_to_first = sum(hit.mass for hit in explanation.hits[:20])
+    assert sum(seed.mass for seed in explanation.seeds) + explanation.other_seeds.mass == pytest.approx(given_to_first)
+    [drawn] = [node for node in explanation.map.nodes if node.asked]
+    assert drawn.place == (place + 1 if place < k else None)
+
+
+def test_what_few_name_is_no_hub(small_snapshot):
     explanation = explain(walker(small_snapshot, "Fram"), "q", snapshot=small_snapshot, k=2)
+    assert (explanation.hubs, explanation.hub_mass, explanation.through_hubs) == ((), 0.0, 0.0)
+
+
+def test_hubs_are_told(toy_snapshot):
+    explanation = explain(walker(toy_snapshot, "Jorund Hale"), "q", snapshot=toy_snapshot, k=2)
     assert len(explanation.hubs) == 10
+    assert min(hub.edges for hub in explanation.hubs) >= 10
     assert [hub.edges for hub in explanation.hubs] == sorted((hub.edges for hub in explanation.hubs), reverse=True)
     assert explanation.hub_mass == pytest.approx(sum(hub.mass for hub in explanation.hubs))
     assert 0 <= explanation.through_hubs <= 1

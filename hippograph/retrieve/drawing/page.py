@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from importlib.resources import files
+from itertools import takewhile
 from string import Template
 from typing import Final
 
@@ -14,7 +15,7 @@ from hippograph.retrieve.drawing.markup import Markup, element
 from hippograph.retrieve.drawing.walk import draw, walk_style
 from hippograph.types import ExplainedHit, ExplainedPath, Explanation, RankMoves
 
-__all__ = ["moved", "page"]
+__all__ = ["accounted_for", "moved", "page", "settled"]
 
 _GIVERS: Final = 8
 
@@ -83,7 +84,7 @@ def _name(kind: str, label: str) -> Markup:
 
 def _hits(explanation: Explanation) -> Markup:
     stages = list(explanation.depths)
-    walked = ["mass", "through hubs"] if explanation.walked else []
+    walked = ["mass", *(["through hubs"] if explanation.hubs else [])] if explanation.walked else []
     heads = ["place", "passage", "score", *(f"after {stage}" for stage in stages), *walked]
     asked = explanation.passage
     told = [*explanation.hits, *([asked] if asked is not None and asked not in explanation.hits else [])]
@@ -93,16 +94,40 @@ def _hits(explanation: Explanation) -> Markup:
             _name("passage", hit.passage.title or hit.passage.id),
             "–" if hit.score is None else f"{hit.score:.4g}",
             *(_rank(hit, stage, explanation) for stage in stages),
-            *([f"{hit.mass:.4g}", share(hit.through_hubs)] if walked else []),
+            *[f"{hit.mass:.4g}", share(hit.through_hubs) if hit.accounted else "–"][: len(walked)],
         ]
         for hit in told
     ]
     numbers = [0, *range(2, len(heads))]
-    moves = [element("p", moved(move, len(explanation.hits)), class_="dim") for move in explanation.moves]
+    notes = [*(moved(move, len(explanation.hits)) for move in explanation.moves), *settled(explanation)]
+    told = [hit for hit in told if hit.accounted] if explanation.walked else told
     return Markup(
-        _section("Hits", _table(heads, rows, numbers=numbers), *moves)
-        + _section("How each came to its place", *(_account(hit, explanation) for hit in told))
+        _section("Hits", _table(heads, rows, numbers=numbers), *(element("p", note, class_="dim") for note in notes))
+        + _section(
+            "How each came to its place",
+            *(element("p", f"{note}.", class_="dim") for note in accounted_for(explanation)),
+            *(_account(hit, explanation) for hit in told),
+        )
     )
+
+
+def settled(explanation: Explanation) -> list[str]:
+    """Say in a sentence why scores are not the masses, where one can see that they are not."""
+    if not explanation.walked or all(f"{hit.score:.4g}" == f"{hit.mass:.4g}" for hit in explanation.hits):
+        return []
+    return [
+        "Masses are shares of the walk once it has settled. Scores are the retriever's own: it may end its walk a "
+        "little earlier, or count other things too."
+    ]
+
+
+def accounted_for(explanation: Explanation) -> list[str]:
+    """Say which hits are accounted for, if not all are."""
+    first = len(list(takewhile(lambda hit: hit.accounted, explanation.hits)))
+    if not explanation.walked or first == len(explanation.hits):
+        return []
+    asked = "" if explanation.passage is None else " and of the passage asked for"
+    return [f"Paths of the first {first} hits{asked}; so is what seeds give and what came through hubs"]
 
 
 def moved(move: RankMoves, k: int) -> str:
@@ -177,10 +202,9 @@ def _seeds(explanation: Explanation) -> Markup:
         for seed in explanation.seeds
     ]
     if (others := explanation.other_seeds).count:
-        rows.append(
-            [f"{others.count} more passages near the query", "dense", share(others.weight), f"{others.mass:.4g}", ""]
-        )
-    table = _table(["seed", "why", "weight", "gives to the hits", ""], rows, numbers=[2, 3])
+        rows.append([f"{others.count} more seeds", "", share(others.weight), f"{others.mass:.4g}", ""])
+    gives = "gives to these" if accounted_for(explanation) else "gives to the hits"
+    table = _table(["seed", "why", "weight", gives, ""], rows, numbers=[2, 3])
     return _section("Seeds", table)
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from hippograph.retrieve.drawing.layout import LINE, Box, Curve, Layout, layout
 from hippograph.retrieve.drawing.lettering import fitted, share, width
 from hippograph.retrieve.drawing.markup import Markup, element
+from hippograph.retrieve.trace import FIRST_WALK
 from hippograph.types import Explanation, MapEdge, MapNode
 
 __all__ = ["draw", "walk_style"]
@@ -55,7 +56,7 @@ def draw(explanation: Explanation) -> str:
         for column, middle in plan.columns.items()
     ]
     nodes = [_node(node, box) for node, box in zip(drawn.nodes, plan.boxes, strict=True)]
-    parts = [*edges, *_relations(explanation, plan), *heads, *nodes, *_legend(plan)]
+    parts = [*edges, *_relations(explanation, plan), *heads, *nodes, *_legend(explanation, plan)]
     return _frame(explanation, name, plan.width, plan.height, *parts)
 
 
@@ -99,13 +100,16 @@ def _edge(explanation: Explanation, edge: MapEdge, curve: Curve, stroke: float) 
 
 
 def _node(node: MapNode, box: Box) -> Markup:
-    classes = [node.kind, *(["seed"] if node.weight > 0 else []), *(["asked"] if node.asked else [])]
+    found = FIRST_WALK in node.reason
+    classes = [node.kind, *(["seed"] if node.weight > 0 else []), *(["found"] if found else [])]
+    classes += ["asked"] if node.asked else []
     told = [f"seed {share(node.weight)}"] if node.weight > 0 else []
     told.append(f"mass {node.mass:.3g}")
-    asked = ["asked for"] if node.asked else []
+    more = [f"seeded for: {node.reason}"] if node.reason else []
+    more += ["asked for"] if node.asked else []
     left = box.x + 14.0
     parts = [
-        element("title", f"{node.label} ({node.kind} {node.node}): {', '.join([*told, *asked])}"),
+        element("title", f"{node.label} ({node.kind} {node.node}): {', '.join([*told, *more])}"),
         element(
             "rect",
             class_="shape",
@@ -156,7 +160,7 @@ def _overlap(one: tuple[float, ...], other: tuple[float, ...]) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _legend(plan: Layout) -> list[Markup]:
+def _legend(explanation: Explanation, plan: Layout) -> list[Markup]:
     y = plan.height - 24.0
     parts: list[Markup] = []
     x = 20.0
@@ -165,9 +169,11 @@ def _legend(plan: Layout) -> list[Markup]:
         parts.append(element("g", shape, class_=kind))
         parts.append(element("text", text, class_="small", x=x + 33, y=y + 1))
         x += 33 + width(text, size=11) + 22
-    parts.append(element("circle", class_="dot", cx=x + 4, cy=y - 3, r=4))
-    parts.append(element("text", "seed", class_="small", x=x + 14, y=y + 1))
-    x += 14 + width("seed", size=11) + 22
+    found = any(FIRST_WALK in node.reason for node in explanation.map.nodes)
+    for classes, text in (("seed", "seed"), *([("seed found", "seed that the first walk found")] if found else [])):
+        parts.append(element("g", element("circle", class_="dot", cx=x + 4, cy=y - 3, r=4), class_=classes))
+        parts.append(element("text", text, class_="small", x=x + 14, y=y + 1))
+        x += 14 + width(text, size=11) + 22
     for classes, dash, text in (
         ("edge way", None, "on a path; broader: more of the walk"),
         ("edge", "2 5", "other edge"),
