@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 from hippograph.composition import RETRIEVERS
 from hippograph.hippograph import HippoGraph
 from hippograph.store.snapshot import SNAPSHOTS
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Document, Ranking
 
 __all__ = [
@@ -67,7 +67,9 @@ def documents(generation: int, passages: int) -> list[Document]:
 
 def open_index(directory: Path) -> HippoGraph:
     """Open an index with doubles for models."""
-    return HippoGraph(directory, extractor=CapitalsExtractor(), embedder=HashingEmbedder())
+    return HippoGraph(
+        directory, extractor=CapitalsExtractor(), embedder=HashingEmbedder(), cross_encoder=OverlapCrossEncoder()
+    )
 
 
 def expected_digests(folder: Path, generations: int, passages: int) -> dict[tuple[int, str, str], str]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 
 from hippograph.hippograph import HippoGraph
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Passage
 
 # Half as many examples as usual, so that the suite is run often; a property that needs more says so.
@@ -31,6 +31,11 @@ def small_passages() -> list[Passage]:
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[HippoGraph]:
     """Six passages, indexed with doubles."""
-    with HippoGraph(tmp_path / "small.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+    with HippoGraph(
+        tmp_path / "small.hippo",
+        extractor=CapitalsExtractor(),
+        embedder=HashingEmbedder(),
+        cross_encoder=OverlapCrossEncoder(),
+    ) as hippograph:
         hippograph.index(small_passages())
         yield hippograph

@@ -18,7 +18,7 @@ from hippograph.hippograph import HippoGraph
 from hippograph.index.report import Progress
 from hippograph.store.manifest import read_pointer
 from hippograph.store.snapshot import SNAPSHOTS
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Document, Extraction, FloatArray, Passage, TextRole
 
 __all__ = ["OPERATIONS", "Models", "Operation", "State", "Stock", "hurried", "published", "rankings", "stock"]
@@ -174,7 +174,7 @@ class Models:
     def open(self, directory: Path) -> HippoGraph:
         """Open an index with these models."""
         embedder = _Embedder(self, HashingEmbedder(dimension=self.dimension))
-        return HippoGraph(directory, extractor=_Extractor(self), embedder=embedder)
+        return HippoGraph(directory, extractor=_Extractor(self), embedder=embedder, cross_encoder=OverlapCrossEncoder())
 
     def take(self, what: list[str], text: str) -> None:
         """Note a text and work on it."""

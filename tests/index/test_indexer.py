@@ -12,7 +12,7 @@ from hippograph.errors import DamagedIndexError, IndexDirectoryError, IndexMisma
 from hippograph.hippograph import HippoGraph
 from hippograph.index.indexer import Indexer
 from hippograph.index.report import IndexReport
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.text.chunking import SentenceChunker
 from hippograph.types import Document, Extraction, FloatArray, Passage, TextRole
 from tests.conftest import small_passages
@@ -66,7 +66,9 @@ class Bench:
         self.embedder = CountingEmbedder()
 
     def open(self) -> HippoGraph:
-        return HippoGraph(self.directory, extractor=self.extractor, embedder=self.embedder)
+        return HippoGraph(
+            self.directory, extractor=self.extractor, embedder=self.embedder, cross_encoder=OverlapCrossEncoder()
+        )
 
     def run(self, documents: Sequence[str | Path | Document | Passage]) -> IndexReport:
         self.extractor.read.clear()

@@ -21,6 +21,7 @@ from hippograph.store.lock import writing
 from hippograph.store.snapshot import Snapshot, open_snapshot
 
 PASSAGES = 8
+NAMES = tuple(RETRIEVERS)
 THREADS = 8
 
 
@@ -37,7 +38,7 @@ def test_readers_in_other_processes_never_get_a_wrong_or_mixed_result(tmp_path: 
         assert reader.openings > 1
         assert reader.generations == sorted(reader.generations)
         assert (reader.generations[0], reader.generations[-1]) == (1, 10)
-    assert all(reader.rankings >= 2 * len(RETRIEVERS) * len(QUERIES) for reader in outcome.readings)
+    assert all(reader.rankings >= 2 * len(NAMES) * len(QUERIES) for reader in outcome.readings)
     assert {1, 10} <= set(outcome.after_readers)
     assert outcome.after_next_session == [10]
 
@@ -79,8 +80,8 @@ def retrieved_while(
     def read(number: int) -> list[str]:
         complaints, turn = [], number
         together.wait()
-        while turn < number + len(RETRIEVERS) or not published.wait(0.002):
-            complaints += check(index, RETRIEVERS[turn % len(RETRIEVERS)])
+        while turn < number + len(NAMES) or not published.wait(0.002):
+            complaints += check(index, NAMES[turn % len(NAMES)])
             turn += 1
         return complaints or [""] * (turn - number)
 
@@ -113,7 +114,7 @@ def test_threads_keep_what_their_object_opened_while_another_object_publishes(
                 assert writer.index(documents(generation, PASSAGES)).generation == generation
 
     with open_index(directory) as index:
-        assert retrieved_while(index, publish, check) >= THREADS * len(RETRIEVERS)
+        assert retrieved_while(index, publish, check) >= THREADS * len(NAMES)
         assert generations(directory) == ["00000001", "00000003", "CURRENT"]
     with open_index(directory) as writer:
         writer.index(documents(3, PASSAGES))
@@ -142,10 +143,10 @@ def test_threads_get_one_generation_at_a_time_from_the_object_that_publishes(
                 assert index.index(documents(generation, PASSAGES)).generation == generation
                 assert index.parts.snapshot.generation == generation
 
-        assert retrieved_while(index, publish, check) >= THREADS * len(RETRIEVERS)
+        assert retrieved_while(index, publish, check) >= THREADS * len(NAMES)
 
 
-@pytest.mark.parametrize("name", RETRIEVERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_retriever_is_of_one_snapshot_whatever_is_published_while_it_is_made(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
