@@ -20,6 +20,7 @@ from hippograph.types import (
 )
 
 __all__ = [
+    "BatchEmbedder",
     "CrossEncoder",
     "Embedder",
     "Extractor",
@@ -82,6 +83,22 @@ class Embedder(Protocol):
         """Embed texts.
 
         A text's vector must not depend on the texts beside it: an index is a pure function of its passages.
+
+        Returns
+        -------
+        Shape (len(texts), dimension), float32, rows of Euclidean length 1.
+        """
+        ...
+
+
+@runtime_checkable
+class BatchEmbedder(Protocol):
+    """Embeds texts in padded batches too, as most programs do; for repeating those, and for nothing else."""
+
+    def embed_batched(self, texts: Sequence[str], *, role: TextRole, batch: int) -> FloatArray:
+        """Embed consecutive slices of `batch` texts together, each padded to its longest text.
+
+        Unlike with `Embedder.embed`, a text's vector may depend on the texts of its slice.
 
         Returns
         -------

@@ -244,10 +244,14 @@ class Retrievers:
         return HippoRAGRetriever(snapshot=snapshot, embedder=self.embedder, phrases=phrases)
 
     def _hipporag2(self, snapshot: Snapshot, variant: Variant) -> Retriever:
+        vectors = None
+        if variant.parity:
+            vectors = self._phrases.reference_passages(snapshot, embedder=self.embedder, directory=self.place.path)
         return HippoRAG2Retriever(
             snapshot=snapshot,
             embedder=self.embedder,
             phrases=self._phrases_of(snapshot, variant),
+            passage_vectors=vectors,
             recognition=self._recognition(variant),
         )
 

@@ -28,7 +28,7 @@ _BLOCK: Final = 2048
 class OnnxEmbedder:
     """Embed texts with a BERT-like ONNX model: by default bge-small-en in 8 bits, which the `local` extra installs.
 
-    Every text is run alone. The default model chooses its 8-bit scales anew for every input tensor, so that in a
+    `embed` runs every text alone. The default model chooses its 8-bit scales anew for every input tensor, so that in a
     batch a text's vector would depend on its neighbours (cosine 0.993 to the same text alone), and an index on the
     order in which it was filled. Alone, spread over threads, is also faster for passages: nothing is padded.
 
@@ -136,6 +136,48 @@ class OnnxEmbedder:
             self._fill(vectors[start : start + _BLOCK], unique[start : start + _BLOCK])
         return vectors if len(unique) == len(texts) else vectors[[rows[text] for text in texts]]
 
+    def embed_batched(self, texts: Sequence[str], *, role: TextRole, batch: int) -> FloatArray:
+        """Embed consecutive slices of texts together, each padded to its longest text, as most programs do.
+
+        It breaks, on purpose, what `embed` promises: a text's vector depends on its slice, if the model's arithmetic
+        does. It is there to repeat what another program computed, and for nothing else.
+
+        Parameters
+        ----------
+        texts
+            Texts in the order in which that program embeds them; nothing is sorted, and repeated ones are repeated.
+        role
+            Only `query` makes a difference: it is prefixed.
+        batch
+            Texts in a slice; the last one may be shorter.
+
+        Returns
+        -------
+        Shape (len(texts), dimension), float32, rows of Euclidean length 1, in the order of `texts`.
+
+        Raises
+        ------
+        InputError
+            If `batch` is below 1.
+        MissingExtraError, ModelError
+            As for `embed`.
+        """
+        if batch < 1:
+            message = f"batch is {batch}; give at least 1 text"
+            raise InputError(message)
+        vectors = np.empty((len(texts), self.dimension), dtype=np.float32)
+        starts = range(0, len(texts), batch)
+
+        def run(number: int) -> None:
+            at = starts[number]
+            ids = self._token_ids([self._prepared(text, role) for text in texts[at : at + batch]])
+            for row, states in enumerate(self._weights.model.run_padded(ids), start=at):
+                vectors[row] = self._pooled(states)
+
+        sizes = [sum(map(len, texts[at : at + batch])) for at in starts]
+        run_longest_first(run, sizes, workers=self.workers, name="hippograph-embed")
+        return vectors
+
     def count_tokens(self, texts: Sequence[str], *, role: TextRole) -> int:
         """Count the tokens that `embed` would read for these texts, repeated texts once.
 
@@ -166,7 +208,9 @@ class OnnxEmbedder:
         run_longest_first(run, sizes, workers=self.workers, name="hippograph-embed")
 
     def _vector(self, ids: IntArray) -> FloatArray:
-        states = self._weights.model.run(ids)
+        return self._pooled(self._weights.model.run(ids))
+
+    def _pooled(self, states: FloatArray) -> FloatArray:
         pooled = states[0] if self.pooling == "cls" else states.mean(axis=0)
         length = float(np.linalg.norm(pooled))
         if not (0.0 < length < np.inf):

@@ -75,12 +75,33 @@ class OnnxModel:
         -------
         The first output, without its first axis.
         """
-        feeds = {
-            "input_ids": ids,
-            "attention_mask": np.ones_like(ids),
-            "token_type_ids": np.zeros_like(ids) if kinds is None else kinds,
-        }
-        first: FloatArray = self.session.run(None, {name: feeds[name] for name in self.inputs})[0][0]
+        kinds = np.zeros_like(ids) if kinds is None else kinds
+        first: FloatArray = self._first(ids, mask=np.ones_like(ids), kinds=kinds)[0]
+        return first
+
+    def run_padded(self, texts: Sequence[Sequence[int]]) -> list[FloatArray]:
+        """Run texts together, padded to the longest with masked zeros, which is what BERT pads with.
+
+        Parameters
+        ----------
+        texts
+            Token ids; at least one text.
+
+        Returns
+        -------
+        The first output of each text, as long as the text is.
+        """
+        ids = np.zeros((len(texts), max(map(len, texts))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(texts):
+            ids[row, : len(tokens)] = tokens
+            mask[row, : len(tokens)] = 1
+        first = self._first(ids, mask=mask, kinds=np.zeros_like(ids))
+        return [states[: len(tokens)] for states, tokens in zip(first, texts, strict=True)]
+
+    def _first(self, ids: IntArray, *, mask: IntArray, kinds: IntArray) -> FloatArray:
+        feeds = {"input_ids": ids, "attention_mask": mask, "token_type_ids": kinds}
+        first: FloatArray = self.session.run(None, {name: feeds[name] for name in self.inputs})[0]
         return first
 
 

@@ -34,7 +34,7 @@ from hippograph.types import (
 __all__ = ["HippoRAG2Retriever"]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class HippoRAG2Retriever:
     """Ranks passages as HippoRAG 2 does: the facts nearest to the query and all passages seed one walk.
 
@@ -55,6 +55,9 @@ class HippoRAG2Retriever:
     phrases
         What is walked: `PhraseGraphs.reference` makes what the authors' program would. None for the index's own
         entities, triples and edges.
+    passage_vectors
+        What queries are compared with to find passages, shape (P, d), rows of length 1:
+        `PhraseGraphs.reference_passages` makes what the authors' program would. None for the index's own.
     recognition
         Judges the facts; None keeps them all.
     linking_top_k
@@ -83,6 +86,7 @@ class HippoRAG2Retriever:
     snapshot: Snapshot
     embedder: Embedder
     phrases: PhraseGraph | None = None
+    passage_vectors: FloatArray | None = None
     recognition: RecognitionMemory | None = None
     linking_top_k: int = 5
     passage_weight: float = 0.05
@@ -98,6 +102,11 @@ class HippoRAG2Retriever:
             raise InputError(f"passage_weight {self.passage_weight} is not a number from 0 upwards")
         if self.occurrences not in {"mean", "last"}:
             raise InputError(f"occurrences {self.occurrences!r} is not one of mean, last")
+        if self.passage_vectors is not None and len(self.passage_vectors) != len(self.snapshot.passages):
+            raise InputError(
+                f"there are {len(self.passage_vectors)} vectors of {len(self.snapshot.passages)} passages; give those "
+                "that PhraseGraphs.reference_passages makes of the same snapshot, or None"
+            )
 
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
         """Rank passages for each query.
@@ -186,7 +195,8 @@ class HippoRAG2Retriever:
     def _start(self, link: _Link) -> _Start:
         """Decide where the walk for a query restarts, if it is to be walked for."""
         watch = Stopwatch()
-        likeness = cosines(self.snapshot.passage_vectors, link.vector)
+        known = self.snapshot.passage_vectors if self.passage_vectors is None else self.passage_vectors
+        likeness = cosines(known, link.vector)
         watch.lap("dense")
         graph = self._phrases.graph
         weights = self._phrase_weights(link)

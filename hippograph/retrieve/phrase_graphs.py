@@ -10,10 +10,11 @@ import numpy as np
 
 from hippograph.protocols import Embedder
 from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
+from hippograph.retrieve.reference_batches import insertion_order, reference_passages
 from hippograph.retrieve.reference_graph import ReferenceRules, reference_phrases
 from hippograph.store.catalog import Catalog
 from hippograph.store.snapshot import Snapshot
-from hippograph.types import Triple
+from hippograph.types import FloatArray, Triple
 
 __all__ = ["PhraseGraphs", "stated_triples"]
 
@@ -26,6 +27,7 @@ class PhraseGraphs:
         self._owning, self._repeating = Lock(), Lock()
         self._own: WeakKeyDictionary[Snapshot, PhraseGraph] = WeakKeyDictionary()
         self._reference: WeakKeyDictionary[Snapshot, dict[ReferenceRules, PhraseGraph]] = WeakKeyDictionary()
+        self._passages: WeakKeyDictionary[Snapshot, FloatArray] = WeakKeyDictionary()
 
     def own(self, snapshot: Snapshot) -> PhraseGraph:
         """Return the phrase graph of a snapshot's own entities.
@@ -53,7 +55,7 @@ class PhraseGraphs:
         """Return the phrase graph that the reference would build of what a snapshot's passages state.
 
         The first time, all phrases and facts of the index are embedded; that takes as long as embedding its entities
-        and triples did.
+        and triples did. Those of a part are embedded for each `PhraseGraphs`, if the embedder embeds in batches.
 
         Parameters
         ----------
@@ -77,13 +79,47 @@ class PhraseGraphs:
         with self._repeating:
             made = self._reference.setdefault(snapshot, {})
             if rules not in made:
-                stated = stated_triples(snapshot, catalog)
-                # What is not published is a part of something, or belongs to nothing.
-                whole = snapshot.generation > 0
                 made[rules] = reference_phrases(
-                    stated, embedder=embedder, directory=directory, whole=whole, rules=rules
+                    stated_triples(snapshot, catalog),
+                    embedder=embedder,
+                    directory=directory,
+                    whole=_is_whole(snapshot),
+                    rules=rules,
+                    order=insertion_order(snapshot.passages.ids),
                 )
             return made[rules]
+
+    def reference_passages(self, snapshot: Snapshot, *, embedder: Embedder, directory: Path | None) -> FloatArray:
+        """Return the vectors of passages that the reference would have.
+
+        They are the snapshot's own, unless the embedder can embed in batches, as the reference does; then the first
+        time takes as long as embedding the passages did.
+
+        Parameters
+        ----------
+        snapshot
+            The index, or a part of it.
+        embedder
+            The embedder that the index was built with.
+        directory
+            The index directory, where vectors are kept; None keeps nothing.
+
+        Returns
+        -------
+        Shape (P, d), rows of length 1.
+        """
+        with self._repeating:
+            made = self._passages.get(snapshot)
+            if made is None:
+                made = self._passages[snapshot] = reference_passages(
+                    snapshot, embedder=embedder, directory=directory, whole=_is_whole(snapshot)
+                )
+            return made
+
+
+def _is_whole(snapshot: Snapshot) -> bool:
+    # What is not published is a part of something, or belongs to nothing.
+    return snapshot.generation > 0
 
 
 def stated_triples(snapshot: Snapshot, catalog: Catalog) -> list[tuple[Triple, ...]]:

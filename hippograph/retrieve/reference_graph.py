@@ -17,7 +17,7 @@ from hippograph.errors import InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
 from hippograph.protocols import Embedder
 from hippograph.retrieve.phrase_graph import PhraseGraph
-from hippograph.store.derived import derived_vectors
+from hippograph.retrieve.reference_batches import reference_vectors
 from hippograph.text.ascii_normalization import normalize_ascii
 from hippograph.types import DoubleArray, FloatArray, IntArray, Triple
 
@@ -89,8 +89,13 @@ def reference_phrases(
     directory: Path | None,
     whole: bool,
     rules: ReferenceRules | None = None,
+    order: Sequence[int] | None = None,
 ) -> PhraseGraph:
     """Build the phrase graph of what passages state.
+
+    Where vectors depend on the texts embedded beside them, phrases are embedded in ascending order, as by the program,
+    and facts in the order in which they are first stated. The program takes those in the order of a set, which is
+    another one at each start.
 
     Parameters
     ----------
@@ -105,6 +110,8 @@ def reference_phrases(
         Whether these are all passages of the index; vectors that no passage needs are then deleted.
     rules
         How the graph is built; as the reference does by default.
+    order
+        The places of the passages in the order in which the program would be given them; as they stand by default.
     """
     rules = rules or ReferenceRules()
     passages, numbers, facts = _numbered(stated)
@@ -112,9 +119,12 @@ def reference_phrases(
     phrases = {name: number for number, name in enumerate(names)}
     subjects = np.array([phrases[fact.subject] for fact in facts], dtype=np.int64)
     objects = np.array([phrases[fact.object] for fact in facts], dtype=np.int64)
-    texts = [str(tuple(fact)) for fact in facts]
-    vectors = derived_vectors(directory, "phrases", names, embedder=embedder, role="entity", whole=whole)
-    fact_vectors = derived_vectors(directory, "facts", texts, embedder=embedder, role="triple", whole=whole)
+    vectors = reference_vectors(directory, "phrases", names, embedder=embedder, role="entity", whole=whole)
+    first = _first_stated(passages, numbers, range(len(stated)) if order is None else order)
+    texts = [str(tuple(facts[fact])) for fact in first]
+    found = reference_vectors(directory, "facts", texts, embedder=embedder, role="triple", whole=whole)
+    fact_vectors = found.copy()
+    fact_vectors[first] = found
     occurrences = _occurrences(passages, numbers, subjects, objects, shape=(len(stated), len(names)))
     relations = _relations(subjects[numbers], objects[numbers], size=len(names))
     return PhraseGraph(
@@ -148,6 +158,13 @@ def _numbered(stated: Sequence[Sequence[Triple]]) -> tuple[IntArray, IntArray, l
     known = {fact: number for number, fact in enumerate(facts)}
     passages = np.repeat(np.arange(len(normal)), [len(triples) for triples in normal])
     return passages, np.array([known[fact] for triples in normal for fact in triples], dtype=np.int64), facts
+
+
+def _first_stated(passages: IntArray, numbers: IntArray, order: Sequence[int]) -> list[int]:
+    """Return the facts in the order in which they are first stated, if passages are read in an order."""
+    turns = np.empty(len(order), dtype=np.int64)
+    turns[order] = np.arange(len(order))
+    return list(dict.fromkeys(numbers[np.argsort(turns[passages], kind="stable")].tolist()))
 
 
 def _occurrences(

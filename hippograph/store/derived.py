@@ -10,24 +10,24 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_hex
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hippograph.errors import IndexDirectoryError, InputError
-from hippograph.protocols import Embedder
+from hippograph.protocols import BatchEmbedder, Embedder
 from hippograph.store.arrays import sync_directory
 from hippograph.store.lock import writing
 from hippograph.store.schema import digest_of_texts
 from hippograph.store.vectors import rounded_rows, unit_rows, vector_key
 from hippograph.types import FloatArray, TextRole
 
-__all__ = ["DERIVED", "derived_vectors"]
+__all__ = ["DERIVED", "batched_vectors", "derived_vectors"]
 
 _log = logging.getLogger("hippograph.store")
 
@@ -90,27 +90,71 @@ def derived_vectors(
     >>> first.shape, bool((first == again[::-1]).all())
     ((2, 64), True)
     """
-    if not (kind.isascii() and kind.isalpha() and kind.islower()):
-        raise InputError(f"kind {kind!r} cannot name a file of vectors; give lower-case letters")
     keys = [vector_key(role, text) for text in texts]
     file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint)
     known = file.read()
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-    unsaved = 0
-    waiting = list(missing)
-    if waiting:
-        _log.info("%d of %d %s are embedded for the first time", len(waiting), len(known) + len(waiting), kind)
-    for at in range(0, len(waiting), _BLOCK):
-        block = waiting[at : at + _BLOCK]
-        known.update(zip(block, file.embed([missing[key] for key in block], embedder, role), strict=True))
-        unsaved += len(block)
-        # Each time more, so that what is written grows with the work, not with its square.
-        if 4 * unsaved >= len(known) and at + _BLOCK < len(waiting):
-            file.write(known, wanted=None)
-            unsaved = 0
     wanted = frozenset(keys) if whole else None
-    if unsaved or (wanted is not None and not wanted.issuperset(known)):
-        file.write(known, wanted=wanted)
+    file.complete(known, _blocks(missing, _BLOCK), lambda block: embedder.embed(block, role=role), wanted=wanted)
+    return _rows(known, keys, embedder)
+
+
+class BatchingEmbedder(Embedder, BatchEmbedder, Protocol):
+    """An embedder that embeds in batches, too."""
+
+
+def batched_vectors(
+    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: BatchingEmbedder, role: TextRole, batch: int
+) -> FloatArray:
+    """Return the vectors that texts have when they are embedded in batches, in the order given.
+
+    A vector may depend on all texts of its batch, so those of other texts, or of the same in another order, are never
+    taken: where anything has changed, everything is embedded anew. What one list needs is kept, and no other.
+
+    Parameters
+    ----------
+    directory
+        The index directory; None keeps nothing.
+    kind
+        What the texts are, in lower-case letters: the name of the file. Another one than `derived_vectors` is given.
+    texts
+        The texts, in the order in which they are to be embedded; repeated ones are embedded once, where they first are.
+    embedder
+        Embeds them.
+    role
+        What the texts are to it.
+    batch
+        Texts in a batch.
+
+    Returns
+    -------
+    Shape (len(texts), d), rows of length 1, in the order of `texts`.
+
+    Raises
+    ------
+    InputError
+        If `kind` is no name, `batch` is below 1, or the embedder gives vectors that are not of length 1.
+    """
+    if batch < 1:
+        raise InputError(f"batch is {batch}; give at least 1 text")
+    whole = digest_of_texts(role, str(batch), *dict.fromkeys(texts)).hex()
+    keys = {text: digest_of_texts(whole, text) for text in texts}
+    file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint)
+    known = file.read()
+    # Of whole batches, so that those of an interrupted run and of the one that goes on are the same.
+    blocks = _blocks({key: text for text, key in keys.items()}, batch * max(1, _BLOCK // batch))
+    lacking = [block for block in blocks if not known.keys() >= block.keys()]
+    wanted = frozenset(keys.values())
+    file.complete(known, lacking, lambda block: embedder.embed_batched(block, role=role, batch=batch), wanted=wanted)
+    return _rows(known, [keys[text] for text in texts], embedder)
+
+
+def _blocks(texts: Mapping[bytes, str], size: int) -> list[dict[bytes, str]]:
+    waiting = list(texts.items())
+    return [dict(waiting[at : at + size]) for at in range(0, len(waiting), size)]
+
+
+def _rows(known: Mapping[bytes, _Halves], keys: Sequence[bytes], embedder: Embedder) -> FloatArray:
     if not keys:
         return np.empty((0, embedder.dimension), dtype=np.float32)
     return unit_rows(np.stack([known[key] for key in keys]))
@@ -134,9 +178,45 @@ class _VectorFile:
     kind: str
     embedder: str
 
-    def embed(self, texts: Sequence[str], embedder: Embedder, role: TextRole) -> _Halves:
-        """Embed texts, and round their vectors to what is kept."""
-        return rounded_rows(self.embedder, texts, embedder.embed(texts, role=role))
+    def __post_init__(self) -> None:
+        if not (self.kind.isascii() and self.kind.isalpha() and self.kind.islower()):
+            raise InputError(f"kind {self.kind!r} cannot name a file of vectors; give lower-case letters")
+
+    def complete(
+        self,
+        known: dict[bytes, _Halves],
+        blocks: Sequence[Mapping[bytes, str]],
+        embed: Callable[[Sequence[str]], FloatArray],
+        *,
+        wanted: frozenset[bytes] | None,
+    ) -> None:
+        """Embed texts, add their vectors, rounded, to what is known, and write it: at the end, and now and then before.
+
+        Parameters
+        ----------
+        known
+            The vectors that are known.
+        blocks
+            The texts that are not, by their keys; those of a block are embedded together.
+        embed
+            Does it.
+        wanted
+            The keys to keep in the end; None keeps all.
+        """
+        count = sum(map(len, blocks))
+        if count:
+            _log.info("%d of %d %s are embedded for the first time", count, len(known) + count, self.kind)
+        unsaved = 0
+        for number, block in enumerate(blocks, start=1):
+            texts = list(block.values())
+            known.update(zip(block, rounded_rows(self.embedder, texts, embed(texts)), strict=True))
+            unsaved += len(block)
+            # Each time more, so that what is written grows with the work, not with its square.
+            if 4 * unsaved >= len(known) and number < len(blocks):
+                self.write(known, wanted=None)
+                unsaved = 0
+        if unsaved or (wanted is not None and not wanted.issuperset(known)):
+            self.write(known, wanted=wanted)
 
     def read(self) -> dict[bytes, _Halves]:
         """Return what is known; nothing of a file that is damaged, of another embedder, or not there."""

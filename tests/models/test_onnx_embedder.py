@@ -91,6 +91,44 @@ def test_equal_texts_are_run_once(monkeypatch):
     assert np.array_equal(vectors[0], vectors[3])
 
 
+def test_a_batch_of_one_is_a_text_alone(embedder):
+    assert np.array_equal(embedder.embed_batched(TEXTS, role="passage", batch=1), embedder.embed(TEXTS, role="passage"))
+    assert embedder.embed_batched([], role="passage", batch=16).shape == (0, 384)
+
+
+def test_consecutive_texts_are_run_together_and_no_others(embedder):
+    vectors = embedder.embed_batched(TEXTS, role="entity", batch=16)
+    assert (vectors.shape, vectors.dtype) == ((40, 384), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors.astype(float), axis=1), 1.0, atol=1e-6)
+    for at in (0, 16, 32):
+        assert np.array_equal(
+            vectors[at : at + 16], embedder.embed_batched(TEXTS[at : at + 16], role="entity", batch=16)
+        )
+    alone = embedder.embed(TEXTS, role="entity")
+    assert not np.array_equal(vectors, alone)
+    assert float((vectors * alone).sum(axis=1).min()) > 0.97
+    one = OnnxEmbedder(workers=1).embed_batched(TEXTS, role="entity", batch=16)
+    assert np.array_equal(vectors, one)
+
+
+def test_padding_is_masked_and_not_averaged():
+    embedder = OnnxEmbedder(pooling="mean")
+    texts = ["Oslo", "A city in the south of Norway, at the end of a fjord, with an opera house."]
+    together = embedder.embed_batched(texts, role="passage", batch=2)
+    assert float((together * embedder.embed(texts, role="passage")).sum(axis=1).min()) > 0.97
+
+
+def test_in_batches_only_queries_are_prefixed_too(embedder):
+    texts = ["who founded Oslo?", "who sails?"]
+    prefixed = embedder.embed_batched([embedder.query_prefix + text for text in texts], role="passage", batch=2)
+    assert np.array_equal(embedder.embed_batched(texts, role="query", batch=2), prefixed)
+
+
+def test_a_batch_has_a_text(embedder):
+    with pytest.raises(InputError, match="at least 1"):
+        embedder.embed_batched(TEXTS, role="passage", batch=0)
+
+
 def test_the_end_of_a_long_text_is_cut_off():
     embedder = OnnxEmbedder(max_length=8)
     assert embedder.count_tokens(["word " * 1000], role="passage") == 8
