@@ -16,7 +16,7 @@ from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.nearest import cosines, nearest, top
 from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
 from hippograph.retrieve.phrase_walk import min_max, named_seeds, walks
-from hippograph.retrieve.query_names import QueryNames, written_names
+from hippograph.retrieve.query_names import NO_NAMES, QueryNames, written_names
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits, stage_of_hits
 from hippograph.retrieve.trace import Trace
 from hippograph.store.snapshot import Snapshot
@@ -52,7 +52,8 @@ class HippoRAGRetriever:
         the authors' program.
     nameless
         How passages rank where a query has no names, or the index no phrases: by their likeness to the query,
-        `dense`, or all the same, `uniform`, as in the authors' program.
+        `dense`, or all the same, `uniform`, as in the authors' program. The only stage of the evidence is then called
+        `no names: dense` or `no names`.
     tolerance
         Change of the mass, in sum, at which the walk stops; see `personalized_pagerank`.
 
@@ -202,10 +203,16 @@ class HippoRAGRetriever:
         evidence = Evidence(
             seeds=named_seeds(reset, link.reasons, self._phrases, self.snapshot.passages),
             walk=None if walk is None else walk.report,
-            stages=(stage_of_hits("dense" if walk is None and link.vector is not None else "walk", found),),
+            stages=(stage_of_hits(_step(link, walk), found),),
         )
         watch.lap("rank")
         return Ranking(query=link.query, hits=found, evidence=evidence, timings=link.timings | shares | watch.timings)
+
+
+def _step(link: _Link, walk: Walk | None) -> str:
+    if walk is not None:
+        return "walk"
+    return NO_NAMES if link.vector is None else f"{NO_NAMES}: dense"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

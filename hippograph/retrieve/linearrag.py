@@ -16,7 +16,7 @@ from hippograph.retrieve.blocks import blocks
 from hippograph.retrieve.linking import EntityLinker
 from hippograph.retrieve.nearest import cosines, nearest, top
 from hippograph.retrieve.phrase_walk import min_max, walks
-from hippograph.retrieve.query_names import QueryNames, written_names
+from hippograph.retrieve.query_names import NO_NAMES, QueryNames, written_names
 from hippograph.retrieve.ranked import Stopwatch, check_request, hits
 from hippograph.retrieve.seeding import Reset
 from hippograph.retrieve.sentence_graph import SentenceGraph
@@ -39,8 +39,9 @@ class LinearRAGRetriever:
     The entities that a query names activate others, through the sentences most like the query, tier by tier. The walk
     restarts from all of them and from every passage, which weighs what its vector says and what the entities in it add:
     `passage_weight * (passage_ratio * dense + ln(1 + sum of strength * ln(1 + mentions) / tier))`, `dense` being the
-    cosines stretched to 0 to 1. A query that names no entity ranks passages by cosine. Scores are shares of the walk's
-    time, or cosines. The evidence names the entities and the 100 heaviest passages among the seeds; `trace` has all.
+    cosines stretched to 0 to 1. A query that names no entity ranks passages by cosine, and the evidence's only stage is
+    called `no names: dense`. Scores are shares of the walk's time, or cosines. The evidence names the entities and the
+    100 heaviest passages among the seeds; `trace` has all.
 
     The reference's configuration and its command line disagree; where they do, the defaults are those of the command
     line, which its README runs: `threshold` 0.4 (the configuration has 0.5), `sentences` 3 (1), `passage_ratio` 2
@@ -170,8 +171,13 @@ class LinearRAGRetriever:
         timings = {"embed": watch.timings["embed"] / max(1, len(queries))}
         graph = self.sentence_graph.graph
         for block in blocks(len(queries), n_nodes=graph.n_nodes):
-            asked = zip(queries[block], vectors[block], strict=True)
-            plans = [self._plan(query, vector, timings) for query, vector in asked]
+            watch = Stopwatch()
+            written = self._written(queries[block])
+            if self.parity:
+                watch.lap("find names")
+            before = timings | watch.shares(len(written))
+            asked = zip(queries[block], written, vectors[block], strict=True)
+            plans = [self._plan(query, names, vector, before) for query, names, vector in asked]
             watch = Stopwatch()
             walked = walks(graph, [plan.reset for plan in plans], damping=self.damping, tolerance=self.tolerance)
             watch.lap("walk")
@@ -179,12 +185,18 @@ class LinearRAGRetriever:
             for plan, walk in zip(plans, walked, strict=True):
                 yield plan, self._ranking(plan, walk, k, share)
 
-    def _plan(self, query: str, vector: FloatArray, timings: Mapping[str, float]) -> _Plan:
+    def _written(self, queries: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the names in each query, where they are asked for; the linker finds its own."""
+        if not self.parity or not len(self.snapshot.entity_keys):
+            return [() for _ in queries]
+        return (self.query_entities or written_names)(queries)
+
+    def _plan(self, query: str, written: Sequence[str], vector: FloatArray, timings: Mapping[str, float]) -> _Plan:
         """Decide where the walk for a query restarts."""
         watch = Stopwatch()
         similarities = cosines(self.snapshot.passage_vectors, vector)
         watch.lap("dense")
-        named = self._named(query)
+        named = self._named(query, written)
         watch.lap("link entities")
         if not named:
             return _Plan(query=query, similarities=similarities, timings={**timings, **watch.timings})
@@ -210,14 +222,13 @@ class LinearRAGRetriever:
             timings={**timings, **watch.timings},
         )
 
-    def _named(self, query: str) -> dict[int, tuple[float, str]]:
+    def _named(self, query: str, written: Sequence[str]) -> dict[int, tuple[float, str]]:
         """Return the entities that a query names, how surely, and why."""
         if not len(self.snapshot.entity_keys):
             return {}
         if not self.parity:
             links = self.entities.link(query, self.snapshot, self.embedder)
             return {link.entity: (link.confidence, link.reason) for link in links}
-        [written] = (self.query_entities or written_names)([query])
         names = list(dict.fromkeys(name.lower() for name in written))
         vectors = self.embedder.embed(names, role="entity")
         best = [int(row[0]) for row in nearest(self.snapshot.entity_vectors, vectors, k=1)]
@@ -266,14 +277,14 @@ class LinearRAGRetriever:
     def _ranking(self, plan: _Plan, walk: Walk | None, k: int, timings: Mapping[str, float]) -> Ranking:
         watch = Stopwatch()
         scores: FloatArray | DoubleArray = plan.similarities
-        stages = [self._stage("dense", scores, k)]
-        evidence = Evidence(stages=tuple(stages))
+        evidence = Evidence(stages=(self._stage(f"{NO_NAMES}: dense", scores, k),))
         if plan.reset is not None and walk is not None:
             n_entities = self.sentence_graph.graph.n_entities
             scores = walk.mass[n_entities:]
-            stages += [self._stage("seeds", plan.reset[n_entities:], k), self._stage("walk", scores, k)]
             seeds = Reset(weights=plan.reset, reasons=plan.reasons).seeds(self.snapshot)
-            evidence = Evidence(seeds=seeds, walk=walk.report, stages=tuple(stages))
+            dense = self._stage("dense", plan.similarities, k)
+            stages = (dense, self._stage("seeds", plan.reset[n_entities:], k), self._stage("walk", scores, k))
+            evidence = Evidence(seeds=seeds, walk=walk.report, stages=stages)
         rows = top(scores, k=k)
         found = hits(rows.tolist(), scores[rows].tolist(), self.snapshot)
         watch.lap("rank")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hippograph.errors import ModelError
 from hippograph.protocols import Extractor
@@ -11,7 +11,10 @@ from hippograph.text.function_words import is_grammar, reads_as_name
 from hippograph.text.normalization import tokens
 from hippograph.types import Passage
 
-__all__ = ["QueryNames", "extracted_names", "written_names"]
+__all__ = ["NO_NAMES", "QueryNames", "extracted_names", "written_names"]
+
+NO_NAMES: Final = "no names"
+"""What the stage of a ranking is called, or begins with, if the query named nothing that a walk could begin at."""
 
 QueryNames: TypeAlias = Callable[[Sequence[str]], list[tuple[str, ...]]]
 """Returns the names in each query, each once, in the order of mention."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from threading import Lock
@@ -85,7 +85,7 @@ class SentenceGraph:
     mention_indptr: IntArray
     mention_passages: IntArray
     mention_counts: IntArray
-    texts: Substrings
+    texts: Substrings = field(repr=False)
 
     @classmethod
     def of(cls, snapshot: Snapshot) -> SentenceGraph:

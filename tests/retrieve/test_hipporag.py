@@ -123,10 +123,13 @@ def test_a_name_that_is_no_phrase_goes_to_the_most_like(tiny: HippoGraph) -> Non
 def test_a_query_without_names_ranks_by_likeness_or_not_at_all(tiny: HippoGraph, names: tuple[str, ...]) -> None:
     [ranking] = as_published(tiny, naming(*names)).retrieve(["Who joins?"], k=2)
     assert [(hit.passage.id, hit.score) for hit in ranking.hits] == [("p1", 1.0), ("p0", 0.0)]
-    assert [stage.name for stage in ranking.evidence.stages] == ["dense"]
+    assert [stage.name for stage in ranking.evidence.stages] == ["no names: dense"]
     assert ranking.evidence.walk is None
     [uniform] = as_published(tiny, naming(*names), nameless="uniform").retrieve(["Who joins?"], k=2)
     assert [(hit.passage.id, hit.score) for hit in uniform.hits] == [("p0", 1.0), ("p1", 1.0)]
+    assert [(stage.name, stage.passages) for stage in uniform.evidence.stages] == [
+        ("no names", (("p0", 1.0), ("p1", 1.0)))
+    ]
     assert as_published(tiny, naming(*names)).trace("Who joins?", k=2).reset is None
 
 

@@ -135,6 +135,18 @@ def test_parity_takes_names_from_whatever_finds_them(snapshot):
     names = extracted_names(CapitalsExtractor())
     one, other = (retriever(snapshot, parity=True, query_entities=way) for way in (None, names))
     assert one.retrieve([ASK], k=3)[0].hits == other.retrieve([ASK], k=3)[0].hits
+    blocks = []
+
+    def lower(queries):
+        blocks.append(list(queries))
+        return [("ada",) if "ada" in query else () for query in queries]
+
+    named, nameless = retriever(snapshot, parity=True, query_entities=lower).retrieve(["what of ada?", "who?"], k=3)
+    # Asked once for all, as language models like it.
+    assert blocks == [["what of ada?", "who?"]]
+    assert [seed.reason for seed in named.evidence.seeds if seed.node == "Ada"] == ["similar name"]
+    assert list(named.timings)[:2] == ["embed", "find names"]
+    assert nameless.evidence.stages[0].name == "no names: dense"
 
 
 @pytest.mark.parametrize("parity", [False, True])
@@ -142,7 +154,8 @@ def test_a_query_without_names_ranks_by_cosine(snapshot, parity):
     trace = retriever(snapshot, parity=parity).trace("who sails?", k=2)
     assert (trace.reset, trace.reasons, trace.ranking.evidence.walk) == (None, {}, None)
     assert [(hit.passage.id, hit.score) for hit in trace.ranking.hits] == [("b", 0.75), ("a", 0.5)]
-    assert trace.ranking.evidence.stages[0].passages == (("b", 0.75), ("a", 0.5))
+    [stage] = trace.ranking.evidence.stages
+    assert (stage.name, stage.passages) == ("no names: dense", (("b", 0.75), ("a", 0.5)))
 
 
 def test_the_evidence_tells_seeds_stages_and_walk(snapshot):
