@@ -10,7 +10,7 @@ from rich.cells import set_cell_size
 
 from hippograph.cli.retrieve import passage_values
 from hippograph.retrieve.drawing.lettering import readable, share
-from hippograph.retrieve.drawing.page import accounted_for, moved, settled
+from hippograph.retrieve.drawing.page import accounted_for, begun_again, moved, settled
 from hippograph.types import ExplainedHit, ExplainedPath, ExplainedSeed, Explanation, PathStep
 
 __all__ = ["explanation_lines", "explanation_values"]
@@ -25,6 +25,7 @@ def explanation_values(explanation: Explanation) -> dict[str, object]:
     return {
         "query": explanation.query,
         "walked": explanation.walked,
+        "accounted": explanation.accounted,
         "damping": explanation.damping,
         "walk": None if explanation.walk is None else asdict(explanation.walk),
         "seeds": [asdict(seed) for seed in explanation.seeds],
@@ -154,7 +155,7 @@ def _moves(explanation: Explanation) -> Iterator[str]:
     if explanation.hits:
         for move in explanation.moves:
             yield from _wrapped(moved(move, len(explanation.hits)), 5)
-        for note in (*settled(explanation), *(f"{note}." for note in accounted_for(explanation))):
+        for note in (*settled(explanation), *accounted_for(explanation)):
             yield from _wrapped(note, 5)
     yield ""
 
@@ -193,11 +194,13 @@ def _walk(explanation: Explanation) -> Iterator[str]:
     walk = explanation.walk
     ended = "" if walk is None else f", {walk.iterations} iterations ({walk.engine})"
     yield f"WALK with damping {explanation.damping:g}{ended}"
+    yield from _wrapped(begun_again(explanation), 2)
     if explanation.hubs:
         named = ", ".join(f"{readable(hub.node)} ({hub.edges} edges)" for hub in explanation.hubs[:3])
         yield from _wrapped(
             f"The {len(explanation.hubs)} entities with the most edges have {share(explanation.hub_mass)} of it, and "
-            f"{share(explanation.through_hubs)} of what the hits have came through them: {named}, ...",
+            f"{share(explanation.through_hubs)} of what the hits have came through them: {named}"
+            + (", ..." if len(explanation.hubs) > 3 else "."),
             2,
         )
     yield ""

@@ -140,6 +140,7 @@ def _of_walk(plain: Explanation, trace: Trace, snapshot: Snapshot) -> Explanatio
     return replace(
         plain,
         walked=True,
+        accounted=account.hits,
         damping=trace.damping,
         walk=trace.ranking.evidence.walk,
         seeds=_seeds(trace, account, labels),

@@ -277,6 +277,8 @@ class Explanation:
         The query as asked.
     hits
         The hits, best first.
+    accounted
+        How many of the hits, the first ones, are accounted for; sums over the hits are over these.
     walked
         Whether there was a walk. Without one there are hits and stages only.
     damping
@@ -314,6 +316,7 @@ class Explanation:
     query: str
     hits: tuple[ExplainedHit, ...]
     walked: bool
+    accounted: int = 0
     damping: float = 0.0
     walk: WalkReport | None = None
     seeds: tuple[ExplainedSeed, ...] = ()

@@ -260,7 +260,7 @@ def test_only_the_first_hits_are_accounted_for(toy_snapshot, k, place):
     retriever = walker(snapshot, "Jorund Hale", "Aldermere")
     asked = retriever.trace("q", k=72).ranking.hits[place].passage.id
     explanation = explain(retriever, "q", snapshot=snapshot, k=k, passage=asked)
-    assert len(explanation.hits) == k
+    assert (len(explanation.hits), explanation.accounted) == (k, 20)
     for at, hit in enumerate(explanation.hits):
         assert hit.accounted == (at < 20 or hit.passage.id == asked)
     assert explanation.passage is not None

@@ -6,16 +6,16 @@ from base64 import b64encode
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from importlib.resources import files
-from itertools import takewhile
 from string import Template
 from typing import Final
 
 from hippograph.retrieve.drawing.lettering import share
 from hippograph.retrieve.drawing.markup import Markup, element
 from hippograph.retrieve.drawing.walk import draw, walk_style
+from hippograph.retrieve.trace import FIRST_WALK
 from hippograph.types import ExplainedHit, ExplainedPath, Explanation, RankMoves
 
-__all__ = ["accounted_for", "moved", "page", "settled"]
+__all__ = ["accounted_for", "begun_again", "moved", "page", "settled"]
 
 _GIVERS: Final = 8
 
@@ -53,8 +53,17 @@ def _head(explanation: Explanation) -> Markup:
         told = "This retriever did not walk for this query: there are hits, and no seeds or paths to them."
     else:
         ended = f", ended after {walk.iterations} iterations ({walk.engine})" if walk is not None else ""
-        told = f"Personalized PageRank with damping {explanation.damping:g}{ended}."
+        told = f"Personalized PageRank with damping {explanation.damping:g}{ended}. {begun_again(explanation)}"
     return element("header", element("h1", explanation.query), element("p", told, class_="dim"))
+
+
+def begun_again(explanation: Explanation) -> str:
+    """Say in a sentence that this is the second of two walks, if it is."""
+    found = [seed for seed in explanation.seeds if FIRST_WALK in seed.reason]
+    if not found:
+        return ""
+    part = share(sum(seed.weight for seed in found))
+    return f"It is the second walk: {part} of its restarts are at passages chosen from what the first one found."
 
 
 def _figure(explanation: Explanation) -> Markup:
@@ -105,7 +114,7 @@ def _hits(explanation: Explanation) -> Markup:
         _section("Hits", _table(heads, rows, numbers=numbers), *(element("p", note, class_="dim") for note in notes))
         + _section(
             "How each came to its place",
-            *(element("p", f"{note}.", class_="dim") for note in accounted_for(explanation)),
+            *(element("p", note, class_="dim") for note in accounted_for(explanation)),
             *(_account(hit, explanation) for hit in told),
         )
     )
@@ -123,18 +132,19 @@ def settled(explanation: Explanation) -> list[str]:
 
 def accounted_for(explanation: Explanation) -> list[str]:
     """Say which hits are accounted for, if not all are."""
-    first = len(list(takewhile(lambda hit: hit.accounted, explanation.hits)))
-    if not explanation.walked or first == len(explanation.hits):
+    first = explanation.accounted
+    if not explanation.walked or first >= len(explanation.hits):
         return []
     asked = "" if explanation.passage is None else " and of the passage asked for"
-    return [f"Paths of the first {first} hits{asked}; so is what seeds give and what came through hubs"]
+    return [f"Paths of the first {first} hits{asked}; sums over hits are over the first {first}."]
 
 
 def moved(move: RankMoves, k: int) -> str:
     """Say in a sentence how far a step moved the best `k`."""
     known = k - move.unknown
     far = f"; the {known} whose ranks are known moved {move.mean:.1f} places on average" if known > 0 else ""
-    return f"From {move.before} to {move.after}: {move.entered} of the best {k} are new{far}."
+    new = "is" if move.entered == 1 else "are"
+    return f"From {move.before} to {move.after}: {move.entered} of the best {k} {new} new{far}."
 
 
 def _rank(hit: ExplainedHit, stage: str, explanation: Explanation) -> str:
@@ -194,7 +204,7 @@ def _seeds(explanation: Explanation) -> Markup:
     rows = [
         [
             _name(seed.kind, seed.label),
-            seed.reason,
+            element("span", seed.reason, class_="found") if FIRST_WALK in seed.reason else seed.reason,
             share(seed.weight),
             f"{seed.mass:.4g}",
             element("meter", f"{seed.mass:.4g}", min=0.0, max=max(total, 1e-12), value=seed.mass),
@@ -203,7 +213,7 @@ def _seeds(explanation: Explanation) -> Markup:
     ]
     if (others := explanation.other_seeds).count:
         rows.append([f"{others.count} more seeds", "", share(others.weight), f"{others.mass:.4g}", ""])
-    gives = "gives to these" if accounted_for(explanation) else "gives to the hits"
+    gives = f"gives to the first {explanation.accounted}" if accounted_for(explanation) else "gives to the hits"
     table = _table(["seed", "why", "weight", gives, ""], rows, numbers=[2, 3])
     return _section("Seeds", table)
 

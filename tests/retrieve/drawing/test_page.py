@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64encode
+from dataclasses import replace
 from hashlib import sha256
 from html.parser import HTMLParser
 from xml.etree import ElementTree
@@ -10,10 +11,19 @@ import pytest
 from hypothesis import given
 
 from hippograph.retrieve.drawing.markup import Markup, element
-from hippograph.retrieve.drawing.page import page
+from hippograph.retrieve.drawing.page import accounted_for, page, settled
 from hippograph.retrieve.drawing.walk import draw
 from hippograph.retrieve.explain import explain
-from hippograph.types import Explanation, LinkedTriple, Recognition, Triple, WalkMap
+from hippograph.types import (
+    ExplainedSeed,
+    Explanation,
+    LinkedTriple,
+    MapNode,
+    OtherSeeds,
+    Recognition,
+    Triple,
+    WalkMap,
+)
 from tests.retrieve.drawing.maps import NASTY, explained, labels, maps
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -117,3 +127,34 @@ def test_a_ranking_without_a_walk_is_a_page_too(small):
 
 def test_markup_is_made_of_elements_only():
     assert element("b", "<", Markup("<i></i>"), title='"') == '<b title="&quot;">&lt;<i></i></b>'
+
+
+def test_a_second_walk_is_told_and_its_seeds_are_marked():
+    why = "dense, first walk"
+    node = MapNode(node="fram", kind="passage", label="Fram (ship)", weight=0.625, mass=0.5, place=1, reason=why)
+    plain = explained(WalkMap(nodes=(node,)))
+    seed = ExplainedSeed(node="fram", kind="passage", label="Fram (ship)", weight=0.625, mass=0.5, reason=why)
+    again = replace(plain, seeds=(seed,), other_seeds=OtherSeeds(count=3, weight=0.375, mass=0.1))
+    text = page(again)
+    assert "It is the second walk: 62.5% of its restarts" in text
+    assert '<span class="found">dense, first walk</span>' in text
+    assert '<g class="passage seed found">' in draw(again)
+    assert "seed that the first walk found" in draw(again)
+    assert "3 more seeds" in text
+    once = replace(again, seeds=(replace(seed, reason="dense"),), map=WalkMap())
+    assert "second walk" not in page(once)
+    assert "first walk" not in page(once)
+
+
+def test_what_is_not_accounted_for_and_scores_that_are_no_masses_are_told():
+    [hit] = explained(WalkMap()).hits
+    hits = (replace(hit, accounted=True, mass=0.5), replace(hit, place=2, score=0.25, mass=0.2501))
+    explanation = Explanation(query="q", hits=hits, walked=True)
+    assert accounted_for(explanation) == [
+        "Paths of the first 1 hits; what seeds gave, and what came through hubs, is of these too"
+    ]
+    assert settled(explanation)
+    assert page(explanation).count("<details") == 1
+    whole = replace(explanation, hits=(hits[0],))
+    assert (accounted_for(whole), settled(whole)) == ([], [])
+    assert (accounted_for(replace(explanation, walked=False)), settled(replace(explanation, walked=False))) == ([], [])
