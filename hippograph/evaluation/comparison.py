@@ -5,18 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.evaluation.bootstrap import RESAMPLES, Interval, bootstrap_intervals
+from hippograph.evaluation.bootstrap import RESAMPLES, Interval
 from hippograph.evaluation.by_measure import ByMeasure
 from hippograph.evaluation.holm import holm
-from hippograph.evaluation.randomization import randomization_test
+from hippograph.evaluation.intervals import FEWEST_QUESTIONS
+from hippograph.evaluation.randomization import randomization_intervals, randomization_test
 from hippograph.evaluation.results import Evaluation
 from hippograph.types import DoubleArray
 
 __all__ = ["Comparison", "Difference", "compare"]
+
+_PRIMARY: Final = 5  # the depth at which the authors of HippoRAG 2 compare retrievers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +32,13 @@ class Difference:
     mean
         Mean over the questions, -1 to 1.
     interval
-        Its 95 % confidence interval; None if there is one question only.
+        Its 95 % confidence interval, which leaves 0 out if and only if the p-value is below 0.05, as long as some
+        questions differ more than others; None if there are fewer than ten questions.
     p_value
         How often chance alone would set the two as far apart: paired randomisation test, on both sides.
     adjusted
-        The p-value after Holm's correction for all retrievers that are compared with the baseline in this measure.
+        The p-value after Holm's correction for all retrievers that are compared with the baseline in this measure;
+        not for all measures: let one decide, the `primary` of the comparison.
     """
 
     mean: float
@@ -64,12 +70,18 @@ class Comparison:
     evaluations: Mapping[str, Evaluation]
     differences: Mapping[str, ByMeasure[Difference]]
 
+    @property
+    def primary(self) -> int:
+        """The depth at which recall decides: 5, or what is measured next below it, or the least."""
+        depths = self.evaluations[self.baseline].recall
+        return max([depth for depth in depths if depth <= _PRIMARY], default=min(depths))
+
     def to_json(self) -> dict[str, dict[str, object]]:
         """Return each evaluation as JSON values, by name; what it is above the baseline is its `difference`."""
         values = {name: evaluation.to_json() for name, evaluation in self.evaluations.items()}
+        about = {"baseline": self.baseline, "primary": f"recall@{self.primary}"}
         for name, difference in self.differences.items():
-            found = difference.apply(Difference.to_json).to_json()
-            values[name] |= {"difference": {"baseline": self.baseline} | found}
+            values[name] |= {"difference": about | difference.apply(Difference.to_json).to_json()}
         return values
 
 
@@ -111,10 +123,10 @@ def compare(
     ...         self.hits = (Hit(passage=Passage(id=found, document=found, text="..."), score=1.0),)
     ...     def retrieve(self, queries, *, k):
     ...         return [Ranking(query=query, hits=self.hits) for query in queries]
-    >>> questions = QuestionSet(questions=tuple(Question(id=f"q{n}", text="?", gold={"a": 1}) for n in range(6)))
+    >>> questions = QuestionSet(questions=tuple(Question(id=f"q{n}", text="?", gold={"a": 1}) for n in range(10)))
     >>> found = {name: evaluate(Fixed(name), questions, ks=[1]) for name in "ba"}
     >>> compare(found).differences["a"].recall[1]
-    Difference(mean=1.0, interval=Interval(low=1.0, high=1.0), p_value=0.03125, adjusted=0.03125)
+    Difference(mean=1.0, interval=Interval(low=0.444934, high=1.0), p_value=0.001953125, adjusted=0.001953125)
     """
     if baseline is None:
         baseline = next(iter(evaluations), "")
@@ -160,6 +172,6 @@ def _means(apart: DoubleArray) -> list[float]:
 
 
 def _intervals(apart: DoubleArray, resamples: int, seed: int) -> Sequence[Interval | None]:
-    if len(apart) < 2:
+    if len(apart) < FEWEST_QUESTIONS:
         return [None] * apart.shape[1]
-    return bootstrap_intervals(apart, resamples=resamples, seed=seed)
+    return randomization_intervals(apart, resamples=resamples, seed=seed)

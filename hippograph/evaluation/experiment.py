@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Container, Mapping, Sequence
 from time import perf_counter
 
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.evaluation.bootstrap import RESAMPLES, Interval, bootstrap_intervals
+from hippograph.evaluation.bootstrap import RESAMPLES, Interval
 from hippograph.evaluation.by_measure import ByMeasure
 from hippograph.evaluation.datasets import QuestionSet
+from hippograph.evaluation.intervals import mean_intervals
 from hippograph.evaluation.measures import Qrels, Run, all_recall, mean, ndcg, recall, reciprocal_rank
 from hippograph.evaluation.results import Evaluation, TypeEvaluation
 from hippograph.protocols import Retriever
-from hippograph.types import Hit
+from hippograph.types import Hit, Ranking
 
 __all__ = ["DEPTHS", "evaluate"]
 
@@ -95,7 +97,7 @@ def evaluate(
     if known is not None:
         _check_known(qrels, known)
     texts = {question.id: question.text for question in questions.questions if question.gold}
-    hits, latencies = _ask(retriever, texts, depth=depths[-1])
+    hits, latencies, recognition = _ask(retriever, texts, depth=depths[-1])
     by_passage = any(_is_gold_part(hit, gold) for found in hits.values() for hit in found)
     run = {id: _collapsed(found, gold, by_passage=by_passage, depth=depths[-1]) for id, found in hits.items()}
     p50, p95 = np.percentile(latencies, [50, 95], method="linear").tolist()
@@ -111,6 +113,7 @@ def evaluate(
         mrr=means.mrr,
         by_type=_by_type(questions, found, resamples),
         latency_ms={"p50": p50, "p95": p95},
+        recognition=recognition,
         run=run,
         per_question=found,
         intervals=_intervals(found, resamples),
@@ -131,26 +134,29 @@ def _check_known(qrels: Qrels, known: Container[str]) -> None:
 
 def _ask(
     retriever: Retriever, texts: Mapping[str, str], *, depth: int
-) -> tuple[dict[str, tuple[Hit, ...]], list[float]]:
+) -> tuple[dict[str, tuple[Hit, ...]], list[float], dict[str, int]]:
     found: dict[str, tuple[Hit, ...]] = {}
     latencies = []
+    judged: Counter[str] = Counter()
     _retrieved(retriever, next(iter(texts.values())), k=depth)
     for id, text in texts.items():
         started = perf_counter()
-        hits = _retrieved(retriever, text, k=depth)
+        ranking = _retrieved(retriever, text, k=depth)
         latencies.append(1000 * (perf_counter() - started))
-        asked = depth
+        if ranking.evidence.recognition is not None:
+            judged[ranking.evidence.recognition.status] += 1
+        hits, asked = ranking.hits, depth
         while len(hits) >= asked and len({hit.passage.document for hit in hits}) < depth:
             asked *= 2
-            hits = _retrieved(retriever, text, k=asked)
+            hits = _retrieved(retriever, text, k=asked).hits
         _check_scores(text, hits)
         found[id] = hits
-    return found, latencies
+    return found, latencies, dict(sorted(judged.items()))
 
 
-def _retrieved(retriever: Retriever, text: str, *, k: int) -> tuple[Hit, ...]:
+def _retrieved(retriever: Retriever, text: str, *, k: int) -> Ranking:
     (ranking,) = retriever.retrieve([text], k=k)
-    return ranking.hits
+    return ranking
 
 
 def _check_scores(text: str, hits: Sequence[Hit]) -> None:
@@ -211,7 +217,8 @@ def _of_type(found: ByMeasure[Mapping[str, float]], ids: Sequence[str], resample
 
 
 def _intervals(found: ByMeasure[Mapping[str, float]], resamples: int) -> ByMeasure[Interval] | None:
-    if not resamples or len(found.mrr) < 2:
+    if not resamples:
         return None
     columns = np.array([list(values.values()) for values in found.flat()])
-    return found.filled(bootstrap_intervals(columns.T, resamples=resamples))
+    intervals = mean_intervals(columns.T, resamples=resamples)
+    return None if intervals is None else found.filled(intervals)

@@ -31,7 +31,8 @@ class TypeEvaluation:
     mrr
         Mean reciprocal rank of the first gold within the largest k, 0 to 1.
     intervals
-        95 % confidence intervals of these means; None if they were not asked for, or there is one question only.
+        95 % confidence intervals of these means; None if they were not asked for, or there are fewer than ten
+        questions.
     """
 
     n: int
@@ -74,8 +75,12 @@ class Evaluation:
         The rankings, cut at the largest k.
     per_question
         What each measure is for each question, by the question's id.
+    recognition
+        How many questions the judge of the triples near them left in each status, as in `Recognition`; nothing if
+        there was no judge.
     intervals
-        95 % confidence intervals of the means; None if they were not asked for, or there is one question only.
+        95 % confidence intervals of the means; None if they were not asked for, or there are fewer than ten
+        questions.
     """
 
     n: int
@@ -89,6 +94,7 @@ class Evaluation:
     latency_ms: Mapping[str, float]
     run: Run
     per_question: ByMeasure[Mapping[str, float]]
+    recognition: Mapping[str, int]
     intervals: ByMeasure[Interval] | None = None
 
     def to_json(self) -> dict[str, object]:
@@ -100,6 +106,7 @@ class Evaluation:
             **_shares(self),
             "by_type": {name: part.to_json() for name, part in self.by_type.items()},
             "latency_ms": dict(self.latency_ms),
+            "recognition": dict(self.recognition),
         }
 
     def questions_to_json(self) -> dict[str, object]:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 
 from hippograph.errors import InputError
-from hippograph.evaluation.bootstrap import bootstrap_intervals
 from hippograph.evaluation.comparison import compare
 from hippograph.evaluation.datasets import Question, QuestionSet
 from hippograph.evaluation.experiment import evaluate
-from hippograph.evaluation.randomization import randomization_test
+from hippograph.evaluation.randomization import randomization_intervals, randomization_test
 from hippograph.evaluation.results import Evaluation
 from tests.evaluation.test_experiment import Listed
 
@@ -51,7 +50,7 @@ def test_it_is_the_interval_and_the_test_of_the_paired_differences() -> None:
     ids = list(one.per_question.mrr)
     apart = np.array([[other.per_question.mrr[id] - one.per_question.mrr[id]] for id in ids])
     difference = compare({"one": one, "other": other}).differences["other"].mrr
-    assert difference.interval == bootstrap_intervals(apart)[0]
+    assert difference.interval == randomization_intervals(apart)[0]
     assert difference.p_value == randomization_test(apart)[0]
 
 
@@ -74,9 +73,24 @@ def test_json_is_keyed_by_name() -> None:
     assert "difference" not in value["one"]
     difference = value["other"]["difference"]
     assert difference["baseline"] == "one"
-    assert set(difference) == {"baseline", "recall", "all_recall", "ndcg", "mrr"}
+    assert difference["primary"] == "recall@2"
+    assert set(difference) == {"baseline", "primary", "recall", "all_recall", "ndcg", "mrr"}
     assert set(difference["recall"]["1"]) == {"mean", "interval", "p", "p_holm"}
     assert value["other"]["recall"] == {"1": 8 / 12, "2": 1.0}
+
+
+@pytest.mark.parametrize(("ks", "primary"), [((2, 5, 10), 5), ((1, 4, 6), 4), ((7, 9), 7)])
+def test_recall_at_five_decides_or_what_is_next_to_it(ks: tuple[int, ...], primary: int) -> None:
+    assert compare({"one": found(3, ks=ks)}).primary == primary
+
+
+def test_below_ten_questions_there_are_no_intervals() -> None:
+    for n, given in ((9, False), (10, True)):
+        few = QuestionSet(questions=QUESTIONS.questions[:n])
+        compared = compare({"one": found(3, questions=few), "other": found(5, questions=few)})
+        assert (compared.evaluations["one"].intervals is not None) == given
+        assert (compared.differences["other"].recall[1].interval is not None) == given
+        assert all(part.intervals is None for part in compared.evaluations["one"].by_type.values())
 
 
 def test_a_single_question_has_no_intervals() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import ir_measures
@@ -17,7 +18,7 @@ from hippograph.evaluation import experiment
 from hippograph.evaluation.datasets import Question, QuestionSet
 from hippograph.evaluation.experiment import evaluate
 from hippograph.evaluation.runs import read_run, write_run
-from hippograph.types import Hit, Passage, Ranking
+from hippograph.types import Evidence, Hit, Passage, Ranking, Recognition
 
 
 class Listed:
@@ -84,15 +85,42 @@ def test_json_has_the_keys_of_the_contract() -> None:
     assert (one["n"], one["mrr"], one["intervals"]) == (1, 0.25, None)
     assert one["recall"] == one["all_recall"] == {"2": 0.0, "5": 1.0, "10": 1.0}
     assert list(one["ndcg"]) == ["2", "5", "10"]
-    for part in (value, value["by_type"]["bridge"]):
-        assert set(part["intervals"]) == {"recall", "all_recall", "ndcg", "mrr"}
-        for name in ("recall", "all_recall", "ndcg"):
-            for k, (low, high) in part["intervals"][name].items():
-                assert 0 <= low <= part[name][k] + 1e-6
-                assert part[name][k] - 1e-6 <= high <= 1
+    assert value["intervals"] is None
+    assert value["recognition"] == {}
     assert set(value["latency_ms"]) == {"p50", "p95"}
     assert 0 < value["mrr"] < 1
     assert "run" not in value
+
+
+def test_intervals_have_the_keys_of_the_measures_and_hold_them() -> None:
+    many = question_set(*(Question(id=str(n), text="who", gold={"a": 1, "b": 1}) for n in range(10)))
+    value = json.loads(json.dumps(evaluate(Listed(ANSWERS), many).to_json()))
+    assert set(value["intervals"]) == {"recall", "all_recall", "ndcg", "mrr"}
+    for name in ("recall", "all_recall", "ndcg"):
+        for k, (low, high) in value["intervals"][name].items():
+            assert 0 <= low <= value[name][k] + 1e-6
+            assert value[name][k] - 1e-6 <= high <= 1
+            assert low < high
+    assert evaluate(Listed(ANSWERS), many, resamples=0).intervals is None
+
+
+def test_what_became_of_the_judge_is_counted_once_per_question() -> None:
+    class Judged(Listed):
+        def retrieve(self, queries: Sequence[str], *, k: int) -> list[Ranking]:
+            said: dict[str, Recognition | None] = {
+                "who": Recognition(status="failed", error="the server is down"),
+                "why": Recognition(status="done", kept=(0,)),
+                "how": Recognition(status="failed", error="the server is down"),
+                "where": None,
+            }
+            return [
+                replace(ranking, evidence=Evidence(recognition=said[ranking.query]))
+                for ranking in super().retrieve(queries, k=k)
+            ]
+
+    result = evaluate(Judged({**ANSWERS, "who": ["a#1", "a#2", "b#1"]}), QUESTIONS, ks=(2,))
+    assert result.recognition == {"done": 1, "failed": 2}
+    assert list(result.recognition) == ["done", "failed"]
 
 
 def test_the_run_measures_the_same_elsewhere(tmp_path: Path) -> None:

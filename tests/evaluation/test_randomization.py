@@ -12,7 +12,9 @@ from scipy import stats
 
 from hippograph.errors import InputError
 from hippograph.evaluation import randomization
-from hippograph.evaluation.randomization import randomization_test
+from hippograph.evaluation.bootstrap import Interval
+from hippograph.evaluation.randomization import randomization_intervals, randomization_test
+from hippograph.types import DoubleArray
 
 SCIPYS: Any = stats.permutation_test
 
@@ -80,3 +82,63 @@ def test_how_much_fits_into_memory_changes_nothing(monkeypatch: pytest.MonkeyPat
 def test_no_draws_are_refused() -> None:
     with pytest.raises(InputError, match="resamples is 0"):
         randomization_test(np.zeros((3, 1)), resamples=0)
+
+
+def rejected(values: DoubleArray, mean: float, resamples: int, seed: int) -> bool:
+    (p_value,) = randomization_test((values - mean)[:, np.newaxis], resamples=resamples, seed=seed)
+    return bool(p_value < 0.05)
+
+
+@given(st.lists(steps, min_size=10, max_size=40), st.sampled_from([100, 1000, 8192]), st.integers(0, 3))
+@settings(max_examples=80, deadline=None)
+def test_zero_lies_outside_exactly_if_the_test_rejects_it(values: list[float], resamples: int, seed: int) -> None:
+    table = np.array(values)[:, np.newaxis]
+    (p_value,) = randomization_test(table, resamples=resamples, seed=seed)
+    (interval,) = randomization_intervals(table, resamples=resamples, seed=seed)
+    outside = not interval.low <= 0 <= interval.high
+    if len(set(values)) > 1:
+        assert outside == (p_value < 0.05)
+    elif outside:
+        assert p_value < 0.05
+    assert interval.low < interval.high
+    assert interval.low - 1e-6 <= np.mean(values) <= interval.high + 1e-6
+
+
+def test_the_ends_are_where_the_test_of_what_is_left_begins_to_reject() -> None:
+    values = np.random.default_rng(8).normal(0.2, 0.3, size=40)
+    (interval,) = randomization_intervals(values[:, np.newaxis], resamples=2000, seed=2)
+    inside, outside = (interval.low + 1e-5, interval.high - 1e-5), (interval.low - 1e-5, interval.high + 1e-5)
+    assert not any(rejected(values, mean, 2000, 2) for mean in inside)
+    assert all(rejected(values, mean, 2000, 2) for mean in outside)
+
+
+def test_few_questions_that_differ_leave_zero_inside() -> None:
+    (interval,) = randomization_intervals(np.array([[-1.0]] * 3 + [[0.0]] * 22))
+    assert interval.low < -0.2
+    assert interval.high == 0
+    assert randomization_intervals(np.zeros((25, 1))) == [Interval(low=-0.133192, high=0.133192)]
+    assert randomization_intervals(np.full((10, 1), 0.5), resamples=4) == [Interval(low=0.083701, high=0.638766)]
+    nothing_to_say = randomization_intervals(np.array([[0.1], [0.2]] * 5), resamples=4)
+    assert nothing_to_say == [Interval(low=-1.0, high=1.0)]
+
+
+def test_the_interval_covers_the_truth_where_many_questions_do_not_differ() -> None:
+    rng = np.random.default_rng(9)
+    table = rng.choice([-1.0, -0.5, 0.0, 0.5, 1.0], size=(60, 300), p=[0.05, 0.05, 0.8, 0.05, 0.05])
+    found = randomization_intervals(table, resamples=1000)
+    assert 0.92 <= np.mean([interval.low <= 0 <= interval.high for interval in found]) <= 0.99
+
+
+def test_intervals_are_the_same_alone_and_whatever_fits_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = np.random.default_rng(4).choice([-1.0, 0.0, 0.5, 1.0], size=(40, 3))
+    whole = randomization_intervals(table, resamples=300)
+    assert whole == [randomization_intervals(table[:, [column]], resamples=300)[0] for column in range(3)]
+    monkeypatch.setattr(randomization, "_CELLS", 400)
+    assert randomization_intervals(table, resamples=300) == whole
+
+
+def test_too_few_questions_or_draws_have_no_interval() -> None:
+    with pytest.raises(InputError, match="9 questions are too few for an interval; give 10"):
+        randomization_intervals(np.zeros((9, 1)))
+    with pytest.raises(InputError, match="resamples is 0"):
+        randomization_intervals(np.zeros((10, 1)), resamples=0)
