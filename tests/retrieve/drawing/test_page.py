@@ -149,10 +149,8 @@ def test_a_second_walk_is_told_and_its_seeds_are_marked():
 def test_what_is_not_accounted_for_and_scores_that_are_no_masses_are_told():
     [hit] = explained(WalkMap()).hits
     hits = (replace(hit, accounted=True, mass=0.5), replace(hit, place=2, score=0.25, mass=0.2501))
-    explanation = Explanation(query="q", hits=hits, walked=True)
-    assert accounted_for(explanation) == [
-        "Paths of the first 1 hits; what seeds gave, and what came through hubs, is of these too"
-    ]
+    explanation = Explanation(query="q", hits=hits, walked=True, accounted=1)
+    assert accounted_for(explanation) == ["Paths of the first 1 hits; sums over hits are over the first 1."]
     assert settled(explanation)
     assert page(explanation).count("<details") == 1
     whole = replace(explanation, hits=(hits[0],))
