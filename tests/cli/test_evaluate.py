@@ -8,6 +8,7 @@ import pytest
 
 from hippograph.evaluation.runs import read_run
 from hippograph.hippograph import HippoGraph
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.testing.toy_corpus import toy_passages, toy_questions_path
 from tests.cli.running import run
 
@@ -15,10 +16,10 @@ ALL = ("dense", "bm25", "hybrid", "default")
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory):
+def toy(tmp_path_factory, doubles):
     """A folder with an index of the toy corpus."""
     folder = tmp_path_factory.mktemp("evaluate")
-    with HippoGraph(folder / "toy.hippo", extractor="none") as hippograph:
+    with HippoGraph(folder / "toy.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
         hippograph.index(toy_passages())
     return folder
 

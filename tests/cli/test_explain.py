@@ -1,7 +1,6 @@
 """`explain` from the command line, and how it reads."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -35,7 +34,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Snapshot:
 
 
 @pytest.fixture(scope="module")
-def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def indexed(tmp_path_factory: pytest.TempPathFactory, doubles: None) -> Path:
     folder = tmp_path_factory.mktemp("explain")
     said = [
         ("fram", "Fram (ship)", "Fram was built by Colin Archer in Larvik.", 1),
@@ -43,11 +42,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ("newburgh", "Newburgh", "Newburgh is a royal burgh in Fife.", 2),
     ]
     passages = [Passage(id=id, document=id, title=title, text=text, metadata={"y": y}) for id, title, text, y in said]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hippograph.cli.models.OnnxEmbedder", lambda path: HashingEmbedder())
-        with HippoGraph(folder / "it.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
-            hippograph.index(passages)
-        yield folder
+    with HippoGraph(folder / "it.hippo", extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+        hippograph.index(passages)
+    return folder
 
 
 @pytest.fixture

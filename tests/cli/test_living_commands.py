@@ -21,7 +21,7 @@ def write(path, rows):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, doubles):
     folder = tmp_path_factory.mktemp("living")
     write(folder / "ships.jsonl", ROWS)
     run("index", "ships.jsonl", *AT, cwd=folder)
