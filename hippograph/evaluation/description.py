@@ -10,9 +10,11 @@ from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import singledispatch
+from functools import partial, singledispatch
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
+from types import MethodType
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,9 +25,20 @@ from hippograph.store.snapshot import Snapshot
 __all__ = ["described"]
 
 # What would tell of a machine or open something; models are told by their fingerprints, which hold neither.
-_PRIVATE: Final = re.compile(r"(^|_)(key|secret|password|credentials?|token|url|headers)$", re.IGNORECASE)
+_PRIVATE: Final = re.compile(
+    r"(^|_)((\w*api)?keys?|secrets?|pass(word|wd|phrase)s?|pwd|credentials?|tokens?|ur[il]s?|headers?|cookies?)$"
+    r"|(^|_)\w*auth(_\w*|orization\w*|entication\w*)?$",
+    re.IGNORECASE,
+)
+_HUMP: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[\s.-]+")
+# An address within a text; only what is behind its last slash is kept, without what is asked for there.
+_ADDRESS: Final = re.compile(r"""([A-Za-z][\w+.-]*)://[^\s'"<>]*""")
 # The folders of an absolute path within a text, as in the name of a model that a server has loaded from a file.
-_FOLDERS: Final = re.compile(r"""(?<![\w./])/(?:[^/\s:'"]+/)+(?=[^/\s])|\b[A-Za-z]:[\\/](?:[^\\/:'"]+[\\/])*""")
+_FOLDERS: Final = re.compile(
+    r"""(?<![\w./])/(?:[^/\s:'"]+(?: [^/\s:'"]+)*/)+(?=[^/\s])"""
+    r"""|~[\w.-]*/(?:[^/\s:'"]+/)*(?=[^/\s])"""
+    r"""|\b[A-Za-z]:[\\/](?:[^\\/:'"]+[\\/])*"""
+)
 _LONGEST: Final = 100
 _DIGITS: Final = 32
 _NAMES: Final = ("fingerprint", "digest")
@@ -37,8 +50,8 @@ def described(value: object) -> object:
 
     What has a `fingerprint` or a `digest`, as models, prompts and extractors have, is told by that; a snapshot by what
     its graph contains; another dataclass by its fields, one by one. Fields that their class does not show are left
-    out, and so are addresses and secrets. Of paths the last part is kept; of arrays, and of collections of more than a
-    hundred things, the digest.
+    out, and so are those whose names speak of addresses or secrets. Of paths and addresses in texts the last part is
+    kept; of arrays, and of collections of more than a hundred things, the digest.
 
     Parameters
     ----------
@@ -64,8 +77,8 @@ def described(value: object) -> object:
             return name | {attribute: described(told)}
     if not is_dataclass(value):
         return name
-    shown = [field.name for field in fields(value) if field.repr and not _PRIVATE.search(field.name)]
-    return name | {key: described(getattr(value, key)) for key in shown}
+    shown = {field.name: getattr(value, field.name) for field in fields(value) if field.repr}
+    return name | {key: described(item) for key, item in shown.items() if not _is_private(key, item)}
 
 
 @described.register
@@ -78,8 +91,20 @@ def _(value: int) -> object:
     return value
 
 
+@described.register(partial)
+def _(value: partial[Any]) -> object:
+    told = {"type": "partial", "function": described(value.func), "arguments": described(value.args)}
+    return told | {"keywords": described(value.keywords)}
+
+
+@described.register
+def _(value: MethodType) -> object:
+    return {"type": "method", "function": described(value.__func__), "of": described(value.__self__)}
+
+
 @described.register
 def _(value: str) -> object:
+    value = _ADDRESS.sub(_end_of_address, value)
     if PurePosixPath(value).is_absolute() or PureWindowsPath(value).is_absolute():
         return PureWindowsPath(value).name or value
     return _FOLDERS.sub("", value)
@@ -118,8 +143,8 @@ def _(value: csr_array[Any]) -> object:
 
 @described.register(Mapping)
 def _(value: Mapping[Any, Any]) -> object:
-    told = {str(described(key)): described(item) for key, item in value.items()}
-    return _short({key: told[key] for key in sorted(told) if not _PRIVATE.search(key)})
+    told = {str(described(key)): described(item) for key, item in value.items() if not _is_private(str(key), item)}
+    return _short({key: told[key] for key in sorted(told)})
 
 
 @described.register(Sequence)
@@ -135,6 +160,17 @@ def _(value: AbstractSet[Any]) -> object:
 @described.register
 def _(value: Snapshot) -> object:
     return {"type": type(value).__name__, "graph_digest": value.manifest.graph_digest}
+
+
+def _is_private(name: str, value: object) -> bool:
+    """Tell whether a name speaks of a secret or an address; numbers are neither, `max_tokens` for instance."""
+    secret = _PRIVATE.search(_HUMP.sub("_", name)) is not None
+    return secret and not (value is None or isinstance(value, int | float))
+
+
+def _end_of_address(found: re.Match[str]) -> str:
+    path = urlsplit(found[0].replace("[", "").replace("]", "")).path
+    return PurePosixPath(path).name or found[1]
 
 
 def _short(told: list[Any] | dict[str, Any]) -> object:

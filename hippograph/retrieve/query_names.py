@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from hippograph.errors import ModelError
@@ -11,7 +12,7 @@ from hippograph.text.function_words import is_grammar, reads_as_name
 from hippograph.text.normalization import tokens
 from hippograph.types import Passage
 
-__all__ = ["NO_NAMES", "QueryNames", "extracted_names", "written_names"]
+__all__ = ["NO_NAMES", "ExtractedNames", "QueryNames", "extracted_names", "written_names"]
 
 NO_NAMES: Final = "no names"
 """What the stage of a ranking is called, or begins with, if the query named nothing that a walk could begin at."""
@@ -20,30 +21,29 @@ QueryNames: TypeAlias = Callable[[Sequence[str]], list[tuple[str, ...]]]
 """Returns the names in each query, each once, in the order of mention."""
 
 
-def extracted_names(extractor: Extractor) -> QueryNames:
-    """Have an extractor read queries as if they were passages: spaCy's or a language model's named entities.
+@dataclass(frozen=True, kw_only=True)
+class ExtractedNames:
+    """Has an extractor read queries as if they were passages.
 
     Parameters
     ----------
     extractor
         Reads them.
-
-    Raises
-    ------
-    ModelError
-        By what is returned, if the extractor fails on a query: that is not to look as if no names were in it.
-
-    Examples
-    --------
-    >>> from hippograph.testing.doubles import CapitalsExtractor
-    >>> extracted_names(CapitalsExtractor())(["did Amundsen sail the Fram?", "who sails?"])
-    [('Amundsen', 'Fram'), ()]
     """
 
-    def names(queries: Sequence[str]) -> list[tuple[str, ...]]:
+    extractor: Extractor
+
+    def __call__(self, queries: Sequence[str]) -> list[tuple[str, ...]]:
+        """Return the names in each query, each once, in the order of mention.
+
+        Raises
+        ------
+        ModelError
+            If the extractor fails on a query: that is not to look as if no names were in it.
+        """
         passages = [Passage(id=str(place), document=str(place), text=query) for place, query in enumerate(queries)]
         found: dict[str, tuple[str, ...]] = {}
-        for passage, extraction in extractor.extract(passages):
+        for passage, extraction in self.extractor.extract(passages):
             if extraction.status in {"invalid", "failed"}:
                 raise ModelError(
                     f"the names in {passage.text!r} could not be read ({extraction.error}); ask again, or give another "
@@ -52,7 +52,22 @@ def extracted_names(extractor: Extractor) -> QueryNames:
             found[passage.id] = tuple(dict.fromkeys(extraction.entities))
         return [found[passage.id] for passage in passages]
 
-    return names
+
+def extracted_names(extractor: Extractor) -> ExtractedNames:
+    """Have an extractor read queries as if they were passages: spaCy's or a language model's named entities.
+
+    Parameters
+    ----------
+    extractor
+        Reads them.
+
+    Examples
+    --------
+    >>> from hippograph.testing.doubles import CapitalsExtractor
+    >>> extracted_names(CapitalsExtractor())(["did Amundsen sail the Fram?", "who sails?"])
+    [('Amundsen', 'Fram'), ()]
+    """
+    return ExtractedNames(extractor=extractor)
 
 
 def written_names(queries: Sequence[str]) -> list[tuple[str, ...]]:

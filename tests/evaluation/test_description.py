@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, make_dataclass, replace
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,16 @@ from scipy.sparse import csr_array
 
 from hippograph.evaluation.description import described
 from hippograph.prompts.prompt import Prompt
+from hippograph.retrieve.query_names import extracted_names
 from hippograph.store.arrays import StringTable
 from hippograph.store.snapshot import Snapshot
+from hippograph.testing.doubles import CapitalsExtractor
+
+SECRETS = (
+    *("api_key", "api_keys", "apikey", "openai_apikey", "apiKey", "x-api-key", "X_API_KEY", "auth", "oauth"),
+    *("auth_token", "basic_auth", "Authorization", "authorization_header", "authentication", "secrets", "passwords"),
+    *("passwd", "passphrase", "tokens", "access_token", "base_urls", "uri", "headers", "cookies", "credentials"),
+)
 
 
 class Colour(Enum):
@@ -89,6 +98,43 @@ def test_another_parameter_is_another_description(change: dict[str, Any]) -> Non
     assert described(replace(Walk(), **change)) != described(Walk())
 
 
+@pytest.mark.parametrize(
+    "name",
+    SECRETS,
+)
+def test_secrets_go_by_many_names(name: str) -> None:
+    made = make_dataclass("Made", [(re.sub(r"\W", "_", name), str)], frozen=True)
+    assert described(made("sk-1")) == {"type": "Made"}
+    assert described({name: "sk-1", "of": {name: ["sk-2"]}}) == {"of": {}}
+
+
+@pytest.mark.parametrize("name", ["author", "authors", "monkey", "keyboard", "tokenizer", "curl_tool", "passages"])
+def test_other_names_are_told(name: str) -> None:
+    assert described({name: "Ada"}) == {name: "Ada"}
+
+
+def test_numbers_are_no_secrets() -> None:
+    assert described({"max_tokens": 512, "keys": 2, "token": None}) == {"keys": 2, "max_tokens": 512, "token": None}
+
+
+def test_what_is_bound_to_a_function_is_told() -> None:
+    bound = described(partial(json.dumps, Part(), indent=2, api_key="sk-1"))
+    part = {"type": "Part", "weight": 0.5}
+    assert bound == {"type": "partial", "function": "json.dumps", "arguments": [part], "keywords": {"indent": 2}}
+    method = described(extracted_names(CapitalsExtractor()).__call__)
+    assert method == {
+        "type": "method",
+        "function": "hippograph.retrieve.query_names.ExtractedNames.__call__",
+        "of": described(extracted_names(CapitalsExtractor())),
+    }
+
+
+def test_names_are_told_with_their_extractor() -> None:
+    told = described(extracted_names(CapitalsExtractor()))
+    extractor = {"type": "CapitalsExtractor", "fingerprint": CapitalsExtractor().fingerprint}
+    assert told == {"type": "ExtractedNames", "extractor": extractor}
+
+
 def test_arrays_are_told_by_their_content() -> None:
     ones = np.ones((2, 3), dtype=np.float32)
     assert re.fullmatch(r"float32\[2, 3\] [0-9a-f]{32}", str(described(ones)))
@@ -125,6 +171,13 @@ def test_prompts_functions_and_strangers_are_told_by_name() -> None:
         ("openai:/srv/models/qwen.gguf:own:''", "openai:qwen.gguf:own:''"),
         (r"openai:C:\models\qwen.gguf:own", "openai:qwen.gguf:own"),
         ("Qwen/Qwen3-8B", "Qwen/Qwen3-8B"),
+        ("https://ada:pw@host:80/v1/qwen?key=sk-1", "qwen"),
+        ("model at http://host:8080, sir", "model at http sir"),
+        ("postgres://ada:p@ss@host/facts of file:///home/ada/x.json", "facts of x.json"),
+        ("replay of /home/ada lovelace/old files/openie.json", "replay of openie.json"),
+        ("read ~ada/x.json and ~/y z", "read x.json and y z"),
+        ("path=/home/ada/x", "path=x"),
+        ("http://[bad/x", "x"),
         ("Represent this sentence: ", "Represent this sentence: "),
         ("and/or, 1/2, a / b, /", "and/or, 1/2, a / b, /"),
         ("/", "/"),
