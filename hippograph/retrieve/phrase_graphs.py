@@ -83,7 +83,7 @@ class PhraseGraphs:
                     stated_triples(snapshot, catalog),
                     embedder=embedder,
                     directory=directory,
-                    whole=_is_whole(snapshot),
+                    generation=snapshot.generation,
                     rules=rules,
                     order=insertion_order(snapshot.passages.ids),
                 )
@@ -111,15 +111,8 @@ class PhraseGraphs:
         with self._repeating:
             made = self._passages.get(snapshot)
             if made is None:
-                made = self._passages[snapshot] = reference_passages(
-                    snapshot, embedder=embedder, directory=directory, whole=_is_whole(snapshot)
-                )
+                made = self._passages[snapshot] = reference_passages(snapshot, embedder=embedder, directory=directory)
             return made
-
-
-def _is_whole(snapshot: Snapshot) -> bool:
-    # What is not published is a part of something, or belongs to nothing.
-    return snapshot.generation > 0
 
 
 def stated_triples(snapshot: Snapshot, catalog: Catalog) -> list[tuple[Triple, ...]]:

@@ -43,7 +43,7 @@ def insertion_order(ids: Sequence[str]) -> list[int]:
 
 
 def reference_vectors(
-    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: Embedder, role: TextRole, whole: bool
+    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: Embedder, role: TextRole, generation: int
 ) -> FloatArray:
     """Return the vectors of texts, embedded in the program's batches if the embedder can do so, or else as it does.
 
@@ -61,20 +61,22 @@ def reference_vectors(
         Embeds them.
     role
         What the texts are to it.
-    whole
-        Whether these are all texts of the kind that the index has.
+    generation
+        The number of the snapshot of whose kind these are all texts; 0 for those of a part of one.
 
     Returns
     -------
     Shape (len(texts), d), rows of length 1, in the order of `texts`.
     """
     if not isinstance(embedder, BatchEmbedder):
-        return derived_vectors(directory, kind, texts, embedder=embedder, role=role, whole=whole)
-    kept = directory if whole else None
-    return batched_vectors(kept, f"batched{kind}", texts, embedder=embedder, role=role, batch=_BATCH)
+        return derived_vectors(directory, kind, texts, embedder=embedder, role=role, generation=generation)
+    kept = directory if generation else None
+    return batched_vectors(
+        kept, f"batched{kind}", texts, embedder=embedder, role=role, batch=_BATCH, generation=generation
+    )
 
 
-def reference_passages(snapshot: Snapshot, *, embedder: Embedder, directory: Path | None, whole: bool) -> FloatArray:
+def reference_passages(snapshot: Snapshot, *, embedder: Embedder, directory: Path | None) -> FloatArray:
     """Return the vectors of a snapshot's passages, embedded as for `reference_vectors`, or else those it has.
 
     Parameters
@@ -85,8 +87,6 @@ def reference_passages(snapshot: Snapshot, *, embedder: Embedder, directory: Pat
         The embedder that the index was built with.
     directory
         The index directory, where vectors are kept; None keeps nothing.
-    whole
-        Whether the snapshot is the index, not a part of it.
 
     Returns
     -------
@@ -96,7 +96,8 @@ def reference_passages(snapshot: Snapshot, *, embedder: Embedder, directory: Pat
         return snapshot.passage_vectors
     order = insertion_order(snapshot.passages.ids)
     texts = [snapshot.passages[row].headed_text for row in order]
-    vectors = reference_vectors(directory, "passages", texts, embedder=embedder, role="passage", whole=whole)
+    generation = snapshot.generation
+    vectors = reference_vectors(directory, "passages", texts, embedder=embedder, role="passage", generation=generation)
     placed = vectors.copy()
     placed[order] = vectors
     return placed

@@ -87,7 +87,7 @@ def reference_phrases(
     *,
     embedder: Embedder,
     directory: Path | None,
-    whole: bool,
+    generation: int,
     rules: ReferenceRules | None = None,
     order: Sequence[int] | None = None,
 ) -> PhraseGraph:
@@ -106,8 +106,9 @@ def reference_phrases(
         normalised parts.
     directory
         The index directory, where vectors are kept; None keeps nothing.
-    whole
-        Whether these are all passages of the index; vectors that no passage needs are then deleted.
+    generation
+        The number of the snapshot of which these are all passages; 0 for a part of one. Vectors that no passage of the
+        current one needs are deleted.
     rules
         How the graph is built; as the reference does by default.
     order
@@ -119,10 +120,10 @@ def reference_phrases(
     phrases = {name: number for number, name in enumerate(names)}
     subjects = np.array([phrases[fact.subject] for fact in facts], dtype=np.int64)
     objects = np.array([phrases[fact.object] for fact in facts], dtype=np.int64)
-    vectors = reference_vectors(directory, "phrases", names, embedder=embedder, role="entity", whole=whole)
+    vectors = reference_vectors(directory, "phrases", names, embedder=embedder, role="entity", generation=generation)
     first = _first_stated(passages, numbers, range(len(stated)) if order is None else order)
     texts = [str(tuple(facts[fact])) for fact in first]
-    found = reference_vectors(directory, "facts", texts, embedder=embedder, role="triple", whole=whole)
+    found = reference_vectors(directory, "facts", texts, embedder=embedder, role="triple", generation=generation)
     fact_vectors = found.copy()
     fact_vectors[first] = found
     occurrences = _occurrences(passages, numbers, subjects, objects, shape=(len(stated), len(names)))

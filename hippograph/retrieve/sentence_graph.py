@@ -121,7 +121,7 @@ class SentenceGraph:
             texts=Substrings(texts=partial(_headed, snapshot.passages)),
         )
 
-    def vectors(self, embedder: Embedder, *, directory: Path | None = None, whole: bool = False) -> FloatArray:
+    def vectors(self, embedder: Embedder, *, directory: Path | None = None, generation: int = 0) -> FloatArray:
         """Return the sentences' vectors; those not known yet are embedded, as passages are.
 
         Parameters
@@ -130,15 +130,16 @@ class SentenceGraph:
             The embedder the index was built with.
         directory
             The index directory, which keeps the vectors for the next time; None keeps nothing.
-        whole
-            Whether this is the graph of the whole index, so that vectors of other sentences are of no use any more.
+        generation
+            The number of the snapshot of which this is the graph; 0 for the graph of a part of one. Vectors of
+            sentences that the current one does not have are deleted.
 
         Returns
         -------
         Shape (S, d), rows of length 1.
         """
         texts = self.sentences.to_list()
-        return derived_vectors(directory, _KIND, texts, embedder=embedder, role="passage", whole=whole)
+        return derived_vectors(directory, _KIND, texts, embedder=embedder, role="passage", generation=generation)
 
     def entities_in(self, sentence: int) -> IntArray:
         """Return the entities that a sentence holds, ascending."""
@@ -184,9 +185,8 @@ class SentenceGraphs:
             made = self._made.get(snapshot)
             if made is None:
                 graph = SentenceGraph.of(snapshot)
-                # What is not published is a part of something, or belongs to nothing.
-                whole = snapshot.generation > 0
-                made = self._made[snapshot] = graph, graph.vectors(embedder, directory=directory, whole=whole)
+                vectors = graph.vectors(embedder, directory=directory, generation=snapshot.generation)
+                made = self._made[snapshot] = graph, vectors
             return made
 
 

@@ -12,6 +12,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Final, Protocol
@@ -19,10 +20,11 @@ from typing import Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hippograph.errors import IndexDirectoryError, InputError
+from hippograph.errors import DamagedIndexError, IndexDirectoryError, InputError, NoIndexError
 from hippograph.protocols import BatchEmbedder, Embedder
-from hippograph.store.arrays import sync_directory
+from hippograph.store.arrays import SNAPSHOTS, sync_directory
 from hippograph.store.lock import writing
+from hippograph.store.manifest import read_pointer
 from hippograph.store.schema import digest_of_texts
 from hippograph.store.vectors import rounded_rows, unit_rows, vector_key
 from hippograph.types import FloatArray, TextRole
@@ -47,7 +49,7 @@ _Halves = NDArray[np.float16]
 
 
 def derived_vectors(
-    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: Embedder, role: TextRole, whole: bool
+    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: Embedder, role: TextRole, generation: int
 ) -> FloatArray:
     """Return the vectors of texts, of which those that are not known yet are embedded and kept.
 
@@ -66,9 +68,9 @@ def derived_vectors(
         Embeds what is missing.
     role
         What the texts are to it.
-    whole
-        Whether these are all texts of the kind that the index has. Then the vectors of others are deleted; those of a
-        part, for which a filter asks, leave the others alone.
+    generation
+        The number of the snapshot of whose kind these are all texts. While it is the current one, the vectors of other
+        texts are deleted; who still reads a former one leaves them alone, and who reads a part of one, with number 0.
 
     Returns
     -------
@@ -84,18 +86,18 @@ def derived_vectors(
     >>> from tempfile import TemporaryDirectory
     >>> from hippograph.testing.doubles import HashingEmbedder
     >>> with TemporaryDirectory() as folder:
-    ...     options = dict(embedder=HashingEmbedder(), role="entity", whole=True)
+    ...     options = dict(embedder=HashingEmbedder(), role="entity", generation=1)
     ...     first = derived_vectors(Path(folder), "phrases", ["oslo", "rome"], **options)
     ...     again = derived_vectors(Path(folder), "phrases", ["rome", "oslo"], **options)
     >>> first.shape, bool((first == again[::-1]).all())
     ((2, 64), True)
     """
     keys = [vector_key(role, text) for text in texts]
-    file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint)
+    file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint, generation=generation)
     known = file.read()
     missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
-    wanted = frozenset(keys) if whole else None
-    file.complete(known, _blocks(missing, _BLOCK), lambda block: embedder.embed(block, role=role), wanted=wanted)
+    embed = partial(embedder.embed, role=role)
+    file.complete(known, _blocks(missing, _BLOCK), embed, wanted=frozenset(keys))
     return _rows(known, keys, embedder)
 
 
@@ -104,12 +106,19 @@ class BatchingEmbedder(Embedder, BatchEmbedder, Protocol):
 
 
 def batched_vectors(
-    directory: Path | None, kind: str, texts: Sequence[str], *, embedder: BatchingEmbedder, role: TextRole, batch: int
+    directory: Path | None,
+    kind: str,
+    texts: Sequence[str],
+    *,
+    embedder: BatchingEmbedder,
+    role: TextRole,
+    batch: int,
+    generation: int,
 ) -> FloatArray:
     """Return the vectors that texts have when they are embedded in batches, in the order given.
 
     A vector may depend on all texts of its batch, so those of other texts, or of the same in another order, are never
-    taken: where anything has changed, everything is embedded anew. What one list needs is kept, and no other.
+    taken: where anything has changed, everything is embedded anew.
 
     Parameters
     ----------
@@ -125,6 +134,9 @@ def batched_vectors(
         What the texts are to it.
     batch
         Texts in a batch.
+    generation
+        The number of the snapshot whose list this is. While it is the current one, the vectors of other lists are
+        deleted.
 
     Returns
     -------
@@ -139,13 +151,13 @@ def batched_vectors(
         raise InputError(f"batch is {batch}; give at least 1 text")
     whole = digest_of_texts(role, str(batch), *dict.fromkeys(texts)).hex()
     keys = {text: digest_of_texts(whole, text) for text in texts}
-    file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint)
+    file = _VectorFile(directory=directory, kind=kind, embedder=embedder.fingerprint, generation=generation)
     known = file.read()
     # Of whole batches, so that those of an interrupted run and of the one that goes on are the same.
     blocks = _blocks({key: text for text, key in keys.items()}, batch * max(1, _BLOCK // batch))
     lacking = [block for block in blocks if not known.keys() >= block.keys()]
-    wanted = frozenset(keys.values())
-    file.complete(known, lacking, lambda block: embedder.embed_batched(block, role=role, batch=batch), wanted=wanted)
+    embed = partial(embedder.embed_batched, role=role, batch=batch)
+    file.complete(known, lacking, embed, wanted=frozenset(keys.values()))
     return _rows(known, [keys[text] for text in texts], embedder)
 
 
@@ -172,11 +184,14 @@ class _VectorFile:
         The name of the file.
     embedder
         The fingerprint of the embedder whose vectors they are.
+    generation
+        The snapshot that the vectors are for.
     """
 
     directory: Path | None
     kind: str
     embedder: str
+    generation: int
 
     def __post_init__(self) -> None:
         if not (self.kind.isascii() and self.kind.isalpha() and self.kind.islower()):
@@ -188,7 +203,7 @@ class _VectorFile:
         blocks: Sequence[Mapping[bytes, str]],
         embed: Callable[[Sequence[str]], FloatArray],
         *,
-        wanted: frozenset[bytes] | None,
+        wanted: frozenset[bytes],
     ) -> None:
         """Embed texts, add their vectors, rounded, to what is known, and write it: at the end, and now and then before.
 
@@ -201,7 +216,7 @@ class _VectorFile:
         embed
             Does it.
         wanted
-            The keys to keep in the end; None keeps all.
+            The keys to keep in the end, if the snapshot is the current one.
         """
         count = sum(map(len, blocks))
         if count:
@@ -215,7 +230,7 @@ class _VectorFile:
             if 4 * unsaved >= len(known) and number < len(blocks):
                 self.write(known, wanted=None)
                 unsaved = 0
-        if unsaved or (wanted is not None and not wanted.issuperset(known)):
+        if unsaved or (not wanted.issuperset(known) and self._is_current()):
             self.write(known, wanted=wanted)
 
     def read(self) -> dict[bytes, _Halves]:
@@ -244,7 +259,7 @@ class _VectorFile:
         known
             The vectors.
         wanted
-            The keys to keep; None keeps all.
+            The keys to keep, if the snapshot is the current one; None keeps all.
         """
         if self.directory is None:
             return
@@ -255,10 +270,22 @@ class _VectorFile:
                 for leftover in path.parent.glob(f"{_UNFINISHED}*"):
                     leftover.unlink(missing_ok=True)
                 merged = self.read() | dict(known)
-                kept = merged if wanted is None else {key: merged[key] for key in merged if key in wanted}
-                _replace(path, self._written(kept))
+                # Asked for under the lock: who prunes for a later snapshot has not been here yet, or is seen to be.
+                if wanted is not None and self._is_current():
+                    merged = {key: row for key, row in merged.items() if key in wanted}
+                _replace(path, self._written(merged))
         except (OSError, IndexDirectoryError) as error:
             _log.warning("the vectors of %s are not kept, and are made again at the next use: %s", self.kind, error)
+
+    def _is_current(self) -> bool:
+        """Tell whether the snapshot is the current one, so that nobody needs more than it does."""
+        if self.directory is None or not self.generation:
+            return False
+        try:
+            return read_pointer(self.directory / SNAPSHOTS).generation == self.generation
+        except (NoIndexError, DamagedIndexError) as error:
+            _log.debug("no vectors of %s are deleted: %s", self.kind, error)
+            return False
 
     def _path(self, directory: Path) -> Path:
         return directory / DERIVED / f"{self.kind}.vectors"

@@ -51,7 +51,7 @@ def built(stated: Sequence[Sequence[tuple[str, str, str]]], embedder: Any = None
         [[Triple(*one) for one in several] for several in stated],
         embedder=embedder or AngleEmbedder(),
         directory=None,
-        whole=True,
+        generation=1,
         rules=ReferenceRules(**rules),
     )
 

@@ -124,9 +124,11 @@ def test_vectors_are_kept_in_the_index_directory(small, tmp_path):
 
     asked: list[str] = []
     graph = SentenceGraph.of(small.parts.snapshot)
-    first = graph.vectors(Counting(), directory=small.directory, whole=True)
+    first = graph.vectors(Counting(), directory=small.directory, generation=small.parts.snapshot.generation)
     assert sorted(asked) == sorted(graph.sentences)
-    assert np.array_equal(graph.vectors(Counting(), directory=small.directory, whole=True), first)
+    assert np.array_equal(
+        graph.vectors(Counting(), directory=small.directory, generation=small.parts.snapshot.generation), first
+    )
     assert len(asked) == len(graph.sentences)
     assert np.array_equal(graph.vectors(Counting()), first)
 
@@ -139,9 +141,10 @@ def test_the_graph_of_a_snapshot_is_made_once_and_kept_as_long_as_the_snapshot(s
     assert np.array_equal(vectors, graph.vectors(embedder))
     part = small.parts.part("title = 'Newburgh'")
     assert len(graphs.of(part, embedder=embedder, directory=small.directory)[0].sentences) == 1
+    generation = snapshot.generation
     # The part has left the vectors of the others alone: none of them is embedded again.
     silent = HashingEmbedderThatIsAskedNothing()
-    assert np.array_equal(graph.vectors(silent, directory=small.directory, whole=True), vectors)
+    assert np.array_equal(graph.vectors(silent, directory=small.directory, generation=generation), vectors)
     alive = ref(graph)
     del graph, snapshot, part
     small.close()

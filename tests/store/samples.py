@@ -16,10 +16,18 @@ from hippograph.graph.knowledge_graph import from_edges
 from hippograph.store.arrays import StringTable
 from hippograph.store.catalog import Catalog
 from hippograph.store.evidence import EvidenceTables
+from hippograph.store.manifest import POINTER, Pointer
 from hippograph.store.postings import invert
-from hippograph.store.snapshot import Counts, Manifest, Snapshot
+from hippograph.store.snapshot import SNAPSHOTS, Counts, Manifest, Snapshot
 from hippograph.store.tables import PassageTable, TripleTable
 from hippograph.types import Document, FloatArray, Passage
+
+
+def point(folder: Path, generation: int) -> None:
+    """Make a snapshot, which need not be there, the current one."""
+    (folder / SNAPSHOTS).mkdir(parents=True, exist_ok=True)
+    (folder / SNAPSHOTS / POINTER).write_bytes(Pointer(generation=generation, sha256="0" * 64).encoded())
+
 
 TEXTS = (
     "Marie Curie was born in Warsaw.",

@@ -16,13 +16,19 @@ from hippograph.store.derived import DERIVED, batched_vectors, derived_vectors
 from hippograph.store.vectors import unit_rows
 from hippograph.types import FloatArray
 from tests.store.neighbourly import NeighbourlyEmbedder
-from tests.store.samples import texts
+from tests.store.samples import point, texts
 
 
 def vectors(
-    folder: Path | None, wanted: Sequence[str], embedder: NeighbourlyEmbedder, *, batch: int = 2, kind: str = "facts"
+    folder: Path | None,
+    wanted: Sequence[str],
+    embedder: NeighbourlyEmbedder,
+    *,
+    batch: int = 2,
+    kind: str = "facts",
+    generation: int = 1,
 ) -> FloatArray:
-    return batched_vectors(folder, kind, wanted, embedder=embedder, role="triple", batch=batch)
+    return batched_vectors(folder, kind, wanted, embedder=embedder, role="triple", batch=batch, generation=generation)
 
 
 def rounded(*batches: FloatArray) -> FloatArray:
@@ -57,6 +63,7 @@ def test_they_are_embedded_once_and_anew_where_anything_changes(tmp_path: Path) 
 
 def test_only_those_of_the_last_list_are_kept(tmp_path: Path) -> None:
     embedder = NeighbourlyEmbedder()
+    point(tmp_path, 1)
     sizes = []
     for wanted in (["oslo", "rome"], ["rome", "oslo"], ["lima", "rome"]):
         vectors(tmp_path, wanted, embedder)
@@ -66,10 +73,19 @@ def test_only_those_of_the_last_list_are_kept(tmp_path: Path) -> None:
     assert (tmp_path / DERIVED / "facts.vectors").stat().st_size < sizes[0]
 
 
+def test_readers_of_a_former_snapshot_leave_the_list_of_the_current_one_alone(tmp_path: Path) -> None:
+    point(tmp_path, 2)
+    current = NeighbourlyEmbedder()
+    for _ in range(2):
+        vectors(tmp_path, ["lima", "rome"], current, generation=2)
+        vectors(tmp_path, ["oslo", "rome"], NeighbourlyEmbedder(), generation=1)
+    assert current.asked == [("triple", ("lima", "rome"))]
+
+
 def test_what_is_embedded_alone_has_a_vector_of_its_own(tmp_path: Path) -> None:
     embedder = NeighbourlyEmbedder()
     together = vectors(tmp_path, ["oslo", "rome"], embedder)
-    alone = derived_vectors(tmp_path, "facts", ["oslo", "rome"], embedder=embedder, role="triple", whole=True)
+    alone = derived_vectors(tmp_path, "facts", ["oslo", "rome"], embedder=embedder, role="triple", generation=1)
     assert np.array_equal(alone, rounded(embedder.embed(["oslo", "rome"], role="triple")))
     assert not np.array_equal(alone, together)
 

@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from hippograph.errors import InputError
 from hippograph.store import derived
+from hippograph.store.arrays import SNAPSHOTS
 from hippograph.store.derived import DERIVED, derived_vectors
+from hippograph.store.manifest import POINTER
 from hippograph.testing.doubles import HashingEmbedder
 from hippograph.types import FloatArray, TextRole
-from tests.store.samples import texts
+from tests.store.samples import point, texts
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,14 @@ class CountingEmbedder:
 
 
 def vectors(
-    folder: Path | None, wanted: Sequence[str], embedder: CountingEmbedder, *, whole: bool = True, kind: str = "facts"
+    folder: Path | None,
+    wanted: Sequence[str],
+    embedder: CountingEmbedder,
+    *,
+    generation: int = 1,
+    kind: str = "facts",
 ) -> FloatArray:
-    return derived_vectors(folder, kind, wanted, embedder=embedder, role="triple", whole=whole)
+    return derived_vectors(folder, kind, wanted, embedder=embedder, role="triple", generation=generation)
 
 
 def the_file(folder: Path) -> Path:
@@ -79,8 +86,9 @@ def test_whatever_was_asked_before_the_vectors_are_the_same(
 
 def test_texts_that_are_gone_are_forgotten_and_parts_forget_nothing(tmp_path: Path) -> None:
     embedder = CountingEmbedder()
+    point(tmp_path, 1)
     vectors(tmp_path, ["oslo", "rome"], embedder)
-    vectors(tmp_path, ["rome"], embedder, whole=False)
+    vectors(tmp_path, ["rome"], embedder, generation=0)
     vectors(tmp_path, ["oslo", "rome"], embedder)
     assert embedder.asked == ["oslo", "rome"]
     size = the_file(tmp_path).stat().st_size
@@ -89,6 +97,48 @@ def test_texts_that_are_gone_are_forgotten_and_parts_forget_nothing(tmp_path: Pa
     vectors(tmp_path, ["oslo", "rome"], embedder)
     assert embedder.asked == ["oslo", "rome", "oslo"]
     assert vectors(tmp_path, [], embedder).shape == (0, 64)
+
+
+def test_readers_of_a_former_snapshot_forget_nothing_that_the_current_one_needs(tmp_path: Path) -> None:
+    point(tmp_path, 1)
+    vectors(tmp_path, ["oslo", "rome"], CountingEmbedder())
+    point(tmp_path, 2)
+    former, current = CountingEmbedder(), CountingEmbedder()
+    for _ in range(3):
+        vectors(tmp_path, ["oslo", "rome"], former)
+        vectors(tmp_path, ["lima", "oslo"], current, generation=2)
+    # What only the former one needs it embeds again when the current one has deleted it, never the other way round.
+    assert current.asked == ["lima"]
+    assert former.asked == ["rome"] * 2
+
+
+@pytest.mark.parametrize("pointer", [None, b"", b"00000001"])
+def test_where_nobody_knows_which_snapshot_is_current_nothing_is_forgotten(
+    tmp_path: Path, pointer: bytes | None
+) -> None:
+    if pointer is not None:
+        point(tmp_path, 1)
+        (tmp_path / SNAPSHOTS / POINTER).write_bytes(pointer)
+    embedder = CountingEmbedder()
+    for wanted in (["oslo", "rome"], ["rome"], ["oslo"]):
+        vectors(tmp_path, wanted, embedder)
+    assert embedder.asked == ["oslo", "rome"]
+
+
+def test_a_snapshot_that_is_published_meanwhile_keeps_what_it_has_embedded(tmp_path: Path) -> None:
+    point(tmp_path, 1)
+    vectors(tmp_path, ["oslo"], CountingEmbedder())
+
+    class Slow(CountingEmbedder):
+        def embed(self, texts: Sequence[str], *, role: TextRole) -> FloatArray:
+            point(tmp_path, 2)
+            vectors(tmp_path, ["lima"], other, generation=2)
+            return super().embed(texts, role=role)
+
+    other = CountingEmbedder()
+    vectors(tmp_path, ["oslo", "rome"], Slow())
+    vectors(tmp_path, ["lima"], other, generation=2)
+    assert other.asked == ["lima"]
 
 
 def test_no_text_is_stored(tmp_path: Path) -> None:
@@ -159,7 +209,7 @@ def test_threads_may_do_it_at_once_and_lose_nothing(tmp_path: Path) -> None:
     embedder = CountingEmbedder()
     several = [[f"text {thread} {number}" for number in range(20)] for thread in range(6)]
     threads = [
-        threading.Thread(target=vectors, args=(tmp_path, wanted, embedder), kwargs={"whole": False})
+        threading.Thread(target=vectors, args=(tmp_path, wanted, embedder), kwargs={"generation": 0})
         for wanted in several
     ]
     for thread in threads:
