@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from rich.console import Console
 from rich.markup import escape
@@ -34,6 +35,8 @@ def show(evaluations: Mapping[str, Evaluation], comparison: Comparison | None) -
     sure = "" if first.intervals is None else "; below them the 95 % intervals"
     console.print(f"{first.n} questions, in per cent; R is recall, AR the share of questions with all gold{sure}")
     _show_measures(console, evaluations)
+    for line in _unjudged(evaluations):
+        console.print(line, markup=False, soft_wrap=True)
     if comparison is not None and comparison.differences:
         _show_differences(console, comparison)
     if first.by_type:
@@ -53,13 +56,17 @@ def _show_measures(console: Console, evaluations: Mapping[str, Evaluation]) -> N
 
 def _show_differences(console: Console, comparison: Comparison) -> None:
     console.print(
-        f"\nagainst {comparison.baseline}, in points, with 95 % intervals and p-values (paired randomisation test, "
-        f"Holm); * marks p < {_LEVEL}",
+        f"\nagainst {comparison.baseline}, in points, with 95 % intervals and p-values (paired randomisation test)\n"
+        f"Holm's correction is per measure: R@{comparison.primary} decides, and * marks p < {_LEVEL} there; intervals "
+        "are not corrected",
         markup=False,
     )
     table = _table(next(iter(comparison.evaluations.values())))
     for name, difference in comparison.differences.items():
-        table.add_row(escape(name), *_shown(difference.apply(_difference)))
+        cells, decides = difference.apply(_difference), comparison.primary
+        if difference.recall[decides].adjusted < _LEVEL:
+            cells = replace(cells, recall={**cells.recall, decides: f"*{cells.recall[decides]}"})
+        table.add_row(escape(name), *_shown(cells))
     console.print(table)
 
 
@@ -98,10 +105,18 @@ def _of_type(part: TypeEvaluation, depth: int) -> str:
 
 
 def _difference(difference: Difference) -> str:
-    mark = "*" if difference.adjusted < _LEVEL else ""
     ends = "" if difference.interval is None else _signed_ends(difference.interval)
     p_value = "p<.001" if difference.adjusted < 0.001 else f"p={difference.adjusted:.3f}"
-    return _lines(f"{mark}{100 * difference.mean:+.1f}", ends, p_value)
+    return _lines(f"{100 * difference.mean:+.1f}", ends, p_value)
+
+
+def _unjudged(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
+    """Warn of retrievers that went without their judge, which the measures do not show."""
+    for name, result in evaluations.items():
+        missed = {status: result.recognition.get(status, 0) for status in ("failed", "invalid")}
+        if any(missed.values()):
+            told = " and ".join(f"{status} at {n}" for status, n in missed.items() if n)
+            yield f"warning: {name}: the judge of the facts {told} of {result.n} questions, where all facts were kept"
 
 
 def _share(share: float) -> str:

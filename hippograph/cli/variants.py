@@ -14,10 +14,17 @@ from hippograph.composition import RETRIEVERS
 from hippograph.config.settings import Settings
 from hippograph.errors import InputError
 from hippograph.hippograph import HippoGraph
-from hippograph.protocols import Retriever
-from hippograph.retrievers import RECOGNITIONS, Variant
+from hippograph.retrievers import RECOGNITIONS, Variant, named_variant
 
-__all__ = ["ParityOption", "RecognitionOption", "RetrieverOption", "SecondLookOption", "opened", "variant_of"]
+__all__ = [
+    "JudgeOption",
+    "ParityOption",
+    "RecognitionOption",
+    "RetrieverOption",
+    "SecondLookOption",
+    "opened",
+    "variant_of",
+]
 __all__ += ["variants"]
 
 _NAMES: Final = ", ".join(RETRIEVERS)
@@ -38,11 +45,17 @@ SecondLookOption = Annotated[
         show_default=False,
     ),
 ]
+JudgeOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--judge/--no-judge", help="Whether a cross-encoder takes part in the second look; default.", show_default=False
+    ),
+]
 
 
-def variant_of(*, parity: bool, recognition: str | None, second_look: bool | None) -> Variant:
+def variant_of(*, parity: bool, recognition: str | None, second_look: bool | None, judge: bool | None) -> Variant:
     """Take the options as they were given; those that were not are left to the retriever."""
-    return Variant(parity=parity or None, recognition=recognition, second_look=second_look)
+    return Variant(parity=parity or None, recognition=recognition, second_look=second_look, judge=judge)
 
 
 def opened(settings: Settings, *, asking: bool) -> HippoGraph:
@@ -59,20 +72,30 @@ def opened(settings: Settings, *, asking: bool) -> HippoGraph:
     return HippoGraph(place_of(settings), embedder=embedder_of(settings), language_model=model)
 
 
-def variants(
-    hippograph: HippoGraph, names: Sequence[str], variant: Variant, *, filter: str | None
-) -> dict[str, Retriever]:
-    """Make several retrievers, each with the options that it has.
+def variants(names: Sequence[str], variant: Variant) -> dict[str, tuple[str, Variant]]:
+    """Read the names of several retrievers, and give each the options that it has and its name does not settle.
+
+    Returns
+    -------
+    Each retriever's name alone, and its options, under the name with the options.
 
     Raises
     ------
     InputError
-        If none of them has an option that is given, or there is no retriever of a name.
+        If none of them has an option that is given, a name cannot be read, or two come out the same.
     """
-    for name in names:
-        if name not in RETRIEVERS:
-            raise InputError(f"there is no retriever {name!r}; choose one of {_NAMES}")
+    read = [named_variant(name) for name in dict.fromkeys(names)]
     for option in variant.given:
-        if not any(option in RETRIEVERS[name] for name in names):
-            replace(Variant(), **{option: getattr(variant, option)}).check(names[0])
-    return {name: hippograph.parts.retriever(name, filter=filter, variant=variant.of(name)) for name in names}
+        if not any(option in RETRIEVERS[name] for name, _ in read):
+            replace(Variant(), **{option: getattr(variant, option)}).check(read[0][0])
+    found: dict[str, tuple[str, Variant]] = {}
+    for name, own in read:
+        settled = {option: getattr(own, option) for option in own.given}
+        whole = replace(variant.of(name), **settled)
+        label = whole.named(name)
+        if label in found:
+            raise InputError(
+                f"two of the retrievers are {label!r} with the options that are given to all; leave one out"
+            )
+        found[label] = (name, whole)
+    return found

@@ -87,7 +87,7 @@ def test_without_resamples_there_are_no_intervals_and_no_tests(toy):
     value = measured(toy, "--resamples", 0, retrievers=("dense", "bm25"))
     assert value["bm25"]["intervals"] is None
     assert "difference" not in value["bm25"]
-    assert value["bm25"]["manifest"]["measured"] == {"filter": None, "ks": [2, 5, 10], "resamples": 0}
+    assert value["bm25"]["manifest"]["measured"] == {"filter": None, "ks": [2, 5, 10], "resamples": 0, "variant": {}}
     shown = evaluated(toy, "--resamples", 0, retrievers=("dense", "bm25")).stdout
     assert "interval" not in shown
     assert "against" not in shown
@@ -96,6 +96,8 @@ def test_without_resamples_there_are_no_intervals_and_no_tests(toy):
 def test_the_tables_fit_and_say_what_they_show(toy):
     done = evaluated(toy, retrievers=ALL)
     assert "against dense, in points" in done.stdout
+    assert "Holm's correction is per measure: R@5 decides, and * marks p < 0.05 there" in done.stdout
+    assert "100.0-100.0" not in done.stdout
     assert re.search(r"^ default +[*]?[+-]\d+\.\d", done.stdout, re.MULTILINE)
     assert re.search(r"p(<\.001|=\d\.\d{3})", done.stdout)
     assert max(len(line) for line in done.stdout.split("\n")) <= 120
