@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from threading import Lock
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from hippograph.protocols import Embedder
+from hippograph.retrieve.per_snapshot import PerSnapshot
 from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
 from hippograph.retrieve.reference_batches import insertion_order, reference_passages
 from hippograph.retrieve.reference_graph import ReferenceRules, reference_phrases
@@ -23,11 +22,10 @@ class PhraseGraphs:
     """Makes the phrase graphs that retrievers walk, and keeps each as long as its snapshot; threads may share it."""
 
     def __init__(self) -> None:
-        # One lock for each kind: nobody waits for phrases to be embedded who does not need it.
-        self._owning, self._repeating = Lock(), Lock()
-        self._own: WeakKeyDictionary[Snapshot, PhraseGraph] = WeakKeyDictionary()
-        self._reference: WeakKeyDictionary[Snapshot, dict[ReferenceRules, PhraseGraph]] = WeakKeyDictionary()
-        self._passages: WeakKeyDictionary[Snapshot, FloatArray] = WeakKeyDictionary()
+        # One for each kind: nobody waits for phrases to be embedded who does not need it.
+        self._own: PerSnapshot[PhraseGraph] = PerSnapshot()
+        self._reference: PerSnapshot[PhraseGraph] = PerSnapshot()
+        self._passages: PerSnapshot[FloatArray] = PerSnapshot()
 
     def own(self, snapshot: Snapshot) -> PhraseGraph:
         """Return the phrase graph of a snapshot's own entities.
@@ -37,11 +35,7 @@ class PhraseGraphs:
         snapshot
             The index, or a part of it.
         """
-        with self._owning:
-            made = self._own.get(snapshot)
-            if made is None:
-                made = self._own[snapshot] = own_phrases(snapshot)
-            return made
+        return self._own.of(snapshot, lambda: own_phrases(snapshot))
 
     def reference(
         self,
@@ -76,18 +70,18 @@ class PhraseGraphs:
             If the catalog no longer holds the extractions that the snapshot was made from.
         """
         rules = rules or ReferenceRules()
-        with self._repeating:
-            made = self._reference.setdefault(snapshot, {})
-            if rules not in made:
-                made[rules] = reference_phrases(
-                    stated_triples(snapshot, catalog),
-                    embedder=embedder,
-                    directory=directory,
-                    generation=snapshot.generation,
-                    rules=rules,
-                    order=insertion_order(snapshot.passages.ids),
-                )
-            return made[rules]
+
+        def make() -> PhraseGraph:
+            return reference_phrases(
+                stated_triples(snapshot, catalog),
+                embedder=embedder,
+                directory=directory,
+                generation=snapshot.generation,
+                rules=rules,
+                order=insertion_order(snapshot.passages.ids),
+            )
+
+        return self._reference.of(snapshot, make, variant=rules)
 
     def reference_passages(self, snapshot: Snapshot, *, embedder: Embedder, directory: Path | None) -> FloatArray:
         """Return the vectors of passages that the reference would have.
@@ -108,11 +102,7 @@ class PhraseGraphs:
         -------
         Shape (P, d), rows of length 1.
         """
-        with self._repeating:
-            made = self._passages.get(snapshot)
-            if made is None:
-                made = self._passages[snapshot] = reference_passages(snapshot, embedder=embedder, directory=directory)
-            return made
+        return self._passages.of(snapshot, lambda: reference_passages(snapshot, embedder=embedder, directory=directory))
 
 
 def stated_triples(snapshot: Snapshot, catalog: Catalog) -> list[tuple[Triple, ...]]:

@@ -8,9 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
 from hippograph.errors import InputError
@@ -18,13 +21,17 @@ from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
 from hippograph.protocols import Embedder
 from hippograph.retrieve.phrase_graph import PhraseGraph
 from hippograph.retrieve.reference_batches import reference_vectors
+from hippograph.store.derived_arrays import derived_array
 from hippograph.text.ascii_normalization import normalize_ascii
 from hippograph.types import DoubleArray, FloatArray, IntArray, Triple
 
 __all__ = ["ReferenceRules", "reference_phrases"]
 
-# Phrases that are compared with all others at a time, as in the reference (`synonymy_edge_query_batch_size`).
-_BLOCK = 1000
+# Cosines that are computed at a time: 16 MB of them, and where all are synonyms some 200 MB of pairs.
+_CELLS: Final = 1 << 22
+# To be changed with the way in which synonyms are found: kept ones are then found again.
+_SYNONYMS: Final = b"synonyms 1"
+_PAIR: Final = np.dtype([("place", "<i8"), ("cosine", "<f4")])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +135,13 @@ def reference_phrases(
     fact_vectors[first] = found
     occurrences = _occurrences(passages, numbers, subjects, objects, shape=(len(stated), len(names)))
     relations = _relations(subjects[numbers], objects[numbers], size=len(names))
+    asked = (rules.synonym_threshold, rules.synonym_neighbours, rules.synonym_most, rules.synonym_letters)
+    inputs = [_SYNONYMS, repr(asked).encode(), repr(names).encode(), vectors.tobytes()]
+    find = partial(_synonyms, names, vectors, rules)
+    pairs = derived_array(directory, "synonyms", inputs, find, generation=generation)
+    synonyms = _Weights(places=pairs["place"], values=pairs["cosine"].astype(np.float64), size=len(names))
     return PhraseGraph(
-        graph=_joined(relations, _synonyms(names, vectors, rules), occurrences, rules),
+        graph=_joined(relations, synonyms, occurrences, rules),
         names=names,
         phrase_vectors=vectors,
         occurrences=occurrences,
@@ -189,14 +201,16 @@ def _relations(subjects: IntArray, objects: IntArray, *, size: int) -> _Weights:
     return _Weights(places=places, values=counts.astype(np.float64), size=size)
 
 
-def _synonyms(names: Sequence[str], vectors: FloatArray, rules: ReferenceRules) -> _Weights:
-    """Find the synonyms of each phrase, in one direction."""
+def _synonyms(names: Sequence[str], vectors: FloatArray, rules: ReferenceRules) -> NDArray[np.void]:
+    """Find the synonyms of each phrase, in one direction; records of a place, as in `_Weights`, and a cosine."""
     asking = np.array([len(re.sub("[^a-z0-9]", "", name)) >= rules.synonym_letters for name in names], dtype=np.bool_)
     written = np.array([bool(name) for name in names], dtype=np.bool_)
-    parts: list[tuple[IntArray, DoubleArray]] = []
-    for at in range(0, len(names), _BLOCK):
-        cosines = vectors[at : at + _BLOCK] @ vectors.T
-        rows, others = np.nonzero(cosines >= rules.synonym_threshold)
+    parts = [np.empty(0, dtype=_PAIR)]
+    block = max(1, _CELLS // max(1, len(names)))
+    for at in range(0, len(names), block):
+        cosines = vectors[at : at + block] @ vectors.T
+        # Flat: of a mask of two dimensions, NumPy counts the coordinates ten times as slowly.
+        rows, others = np.divmod(np.flatnonzero(cosines >= rules.synonym_threshold), len(names))
         values = cosines[rows, others]
         order = np.lexsort((others, -values, rows))
         rows, others, values = rows[order], others[order], values[order]
@@ -204,9 +218,10 @@ def _synonyms(names: Sequence[str], vectors: FloatArray, rules: ReferenceRules) 
         kept = (_ranks(rows) < rules.synonym_neighbours) & asking[owners] & written[others] & (owners != others)
         owners, others, values = owners[kept], others[kept], values[kept]
         kept = _ranks(owners) < rules.synonym_most
-        parts.append((owners[kept] * len(names) + others[kept], values[kept].astype(np.float64)))
-    places = np.concatenate([np.empty(0, dtype=np.int64), *(part for part, _ in parts)])
-    return _Weights(places=places, values=np.concatenate([np.empty(0), *(part for _, part in parts)]), size=len(names))
+        pairs = np.empty(np.count_nonzero(kept), dtype=_PAIR)
+        pairs["place"], pairs["cosine"] = owners[kept] * len(names) + others[kept], values[kept]
+        parts.append(pairs)
+    return np.concatenate(parts)
 
 
 def _ranks(owners: IntArray) -> IntArray:

@@ -6,15 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from threading import Lock
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
 from hippograph.protocols import Embedder
+from hippograph.retrieve.per_snapshot import PerSnapshot
 from hippograph.retrieve.substrings import Substrings
 from hippograph.store.arrays import StringTable, damage
 from hippograph.store.derived import derived_vectors
@@ -159,8 +158,7 @@ class SentenceGraphs:
     """Makes sentence graphs and their vectors, and keeps them as long as their snapshots; threads may share it."""
 
     def __init__(self) -> None:
-        self._making = Lock()
-        self._made: WeakKeyDictionary[Snapshot, tuple[SentenceGraph, FloatArray]] = WeakKeyDictionary()
+        self._made: PerSnapshot[tuple[SentenceGraph, FloatArray]] = PerSnapshot()
 
     def of(self, snapshot: Snapshot, *, embedder: Embedder, directory: Path | None) -> tuple[SentenceGraph, FloatArray]:
         """Return the sentence graph of a snapshot and the vectors of its sentences, shape (S, d).
@@ -181,13 +179,12 @@ class SentenceGraphs:
         DamagedIndexError
             If the texts are not those that the snapshot's evidence was read from.
         """
-        with self._making:
-            made = self._made.get(snapshot)
-            if made is None:
-                graph = SentenceGraph.of(snapshot)
-                vectors = graph.vectors(embedder, directory=directory, generation=snapshot.generation)
-                made = self._made[snapshot] = graph, vectors
-            return made
+
+        def make() -> tuple[SentenceGraph, FloatArray]:
+            graph = SentenceGraph.of(snapshot)
+            return graph, graph.vectors(embedder, directory=directory, generation=snapshot.generation)
+
+        return self._made.of(snapshot, make)
 
 
 def _headed(passages: PassageTable) -> Iterator[str]:

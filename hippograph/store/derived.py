@@ -7,24 +7,19 @@ hold digests of texts, never texts.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from secrets import token_hex
 from typing import Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hippograph.errors import DamagedIndexError, IndexDirectoryError, InputError, NoIndexError
+from hippograph.errors import InputError
 from hippograph.protocols import BatchEmbedder, Embedder
-from hippograph.store.arrays import SNAPSHOTS, sync_directory
-from hippograph.store.lock import writing
-from hippograph.store.manifest import read_pointer
+from hippograph.store.derived_files import DERIVED, DerivedFile
 from hippograph.store.schema import digest_of_texts
 from hippograph.store.vectors import rounded_rows, unit_rows, vector_key
 from hippograph.types import FloatArray, TextRole
@@ -33,17 +28,10 @@ __all__ = ["DERIVED", "batched_vectors", "derived_vectors"]
 
 _log = logging.getLogger("hippograph.store")
 
-DERIVED: Final = "derived"
-"""The folder of derived vectors in an index directory."""
-
 _MAGIC: Final = b"hippograph vectors 1\n"
 _KEY_BYTES: Final = 16
-_HASH_BYTES: Final = 32
-_UNFINISHED: Final = ".unfinished-"
 # Texts that are embedded at a time; an interruption loses at most a quarter of the work, or so many.
 _BLOCK: Final = 1024
-# How long another process may take to write its file, seconds.
-_PATIENCE: Final = 60.0
 
 _Halves = NDArray[np.float16]
 
@@ -174,7 +162,7 @@ def _rows(known: Mapping[bytes, _Halves], keys: Sequence[bytes], embedder: Embed
 
 @dataclass(frozen=True, kw_only=True)
 class _VectorFile:
-    """A file of vectors: a magic line, the SHA-256 of all that follows, the embedder's digest, two sizes, keys, rows.
+    """A file of vectors: the embedder's digest, two sizes, keys, rows.
 
     Parameters
     ----------
@@ -230,24 +218,13 @@ class _VectorFile:
             if 4 * unsaved >= len(known) and number < len(blocks):
                 self.write(known, wanted=None)
                 unsaved = 0
-        if unsaved or (not wanted.issuperset(known) and self._is_current()):
+        if unsaved or (not wanted.issuperset(known) and self._file.is_current()):
             self.write(known, wanted=wanted)
 
     def read(self) -> dict[bytes, _Halves]:
         """Return what is known; nothing of a file that is damaged, of another embedder, or not there."""
-        if self.directory is None:
-            return {}
-        path = self._path(self.directory)
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            _log.warning("the vectors in %s cannot be read (%s) and are made again", path, error.strerror)
-            return {}
-        content = memoryview(data)[len(_MAGIC) + _HASH_BYTES :]
-        if data[: len(_MAGIC) + _HASH_BYTES] != _MAGIC + hashlib.sha256(content).digest():
-            _log.warning("the vectors in %s are damaged and are made again", path)
+        content = self._file.read()
+        if content is None:
             return {}
         return self._parsed(content)
 
@@ -261,41 +238,26 @@ class _VectorFile:
         wanted
             The keys to keep, if the snapshot is the current one; None keeps all.
         """
-        if self.directory is None:
-            return
-        path = self._path(self.directory)
-        try:
-            path.parent.mkdir(exist_ok=True)
-            with writing(path.parent, wait=_PATIENCE):
-                for leftover in path.parent.glob(f"{_UNFINISHED}*"):
-                    leftover.unlink(missing_ok=True)
-                merged = self.read() | dict(known)
-                # Asked for under the lock: who prunes for a later snapshot has not been here yet, or is seen to be.
-                if wanted is not None and self._is_current():
-                    merged = {key: row for key, row in merged.items() if key in wanted}
-                _replace(path, self._written(merged))
-        except (OSError, IndexDirectoryError) as error:
-            _log.warning("the vectors of %s are not kept, and are made again at the next use: %s", self.kind, error)
+        self._file.replace(lambda: self._written(self._merged(known, wanted)))
 
-    def _is_current(self) -> bool:
-        """Tell whether the snapshot is the current one, so that nobody needs more than it does."""
-        if self.directory is None or not self.generation:
-            return False
-        try:
-            return read_pointer(self.directory / SNAPSHOTS).generation == self.generation
-        except (NoIndexError, DamagedIndexError) as error:
-            _log.debug("no vectors of %s are deleted: %s", self.kind, error)
-            return False
+    def _merged(self, known: Mapping[bytes, _Halves], wanted: frozenset[bytes] | None) -> dict[bytes, _Halves]:
+        # Asked for under the lock: who prunes for a later snapshot has not been here yet, or is seen to be.
+        merged = self.read() | dict(known)
+        if wanted is None or not self._file.is_current():
+            return merged
+        return {key: row for key, row in merged.items() if key in wanted}
 
-    def _path(self, directory: Path) -> Path:
-        return directory / DERIVED / f"{self.kind}.vectors"
+    @property
+    def _file(self) -> DerivedFile:
+        return DerivedFile(
+            directory=self.directory, name=f"{self.kind}.vectors", magic=_MAGIC, generation=self.generation
+        )
 
     def _written(self, vectors: Mapping[bytes, _Halves]) -> bytes:
         keys = sorted(vectors)
         rows = np.stack([vectors[key] for key in keys]) if keys else np.empty((0, 0), dtype="<f2")
         sizes = np.array(rows.shape, dtype="<i8")
-        content = b"".join([digest_of_texts(self.embedder), sizes.tobytes(), *keys, rows.astype("<f2").tobytes()])
-        return _MAGIC + hashlib.sha256(content).digest() + content
+        return b"".join([digest_of_texts(self.embedder), sizes.tobytes(), *keys, rows.astype("<f2").tobytes()])
 
     def _parsed(self, content: memoryview) -> dict[bytes, _Halves]:
         if content[:_KEY_BYTES] != digest_of_texts(self.embedder):
@@ -306,18 +268,3 @@ class _VectorFile:
         rows = np.frombuffer(content, dtype="<f2", offset=last).reshape(count, dimension)
         keys = bytes(content[first:last])
         return dict(zip((keys[at : at + _KEY_BYTES] for at in range(0, len(keys), _KEY_BYTES)), rows, strict=True))
-
-
-def _replace(path: Path, data: bytes) -> None:
-    """Put a file in the place of another, in one step that either happens or does not."""
-    unfinished = path.with_name(f"{_UNFINISHED}{token_hex(8)}")
-    try:
-        with unfinished.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
-    except BaseException:
-        unfinished.unlink(missing_ok=True)
-        raise
-    sync_directory(path.parent)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from hippograph.errors import IndexDirectoryError, InputError
 from hippograph.hippograph import HippoGraph
+from hippograph.retrieve import reference_graph
 from hippograph.retrieve.phrase_graph import PhraseGraph, own_phrases
 from hippograph.retrieve.phrase_graphs import PhraseGraphs, stated_triples
 from hippograph.retrieve.reference_graph import ReferenceRules, reference_phrases
@@ -166,6 +167,56 @@ def as_the_program_counts(
             low, high = sorted(pair)
             sums[low, high] = sums.get((low, high), 0.0) + weight
     return sums
+
+
+@pytest.mark.parametrize("cells", [1, 30, 70])
+def test_however_few_phrases_are_compared_at_a_time_the_graph_is_the_same(
+    monkeypatch: pytest.MonkeyPatch, cells: int
+) -> None:
+    stated = [[(f"Name {number}", "r", f"Name {number + 1}")] for number in range(10)]
+    embedder = AngleEmbedder(**{f"name_{number}": 7 * number for number in range(11)})
+    at_once = built(stated, embedder, synonym_most=3).graph
+    monkeypatch.setattr(reference_graph, "_CELLS", cells)
+    split = built(stated, embedder, synonym_most=3).graph
+    assert split.indices.tolist() == at_once.indices.tolist()
+    np.testing.assert_allclose(split.weights, at_once.weights, rtol=1e-6)
+
+
+def test_synonyms_are_found_once_and_again_where_something_else_is_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+
+    def finding(names: Sequence[str], *rest: Any) -> Any:
+        found.append(len(names))
+        return find(names, *rest)
+
+    find = reference_graph._synonyms
+    monkeypatch.setattr(reference_graph, "_synonyms", finding)
+    with tiny_index(tmp_path) as hippograph:
+        parts = hippograph.parts
+
+        def made(**rules: Any) -> PhraseGraph:
+            # As in another process: nothing is kept but on the disk.
+            return PhraseGraphs().reference(
+                parts.snapshot,
+                catalog=parts.place.catalog(),
+                embedder=parts.indexer.embedder,
+                directory=hippograph.directory,
+                rules=ReferenceRules(**rules),
+            )
+
+        first, second = made(), made()
+        assert len(found) == 1
+        assert second.graph.indices.tolist() == first.graph.indices.tolist()
+        assert second.graph.weights.tolist() == first.graph.weights.tolist()
+        # How edges are weighed is no matter of who is a synonym.
+        made(double_edges=False)
+        assert len(found) == 1
+        made(synonym_threshold=0.5)
+        hippograph.delete(["p1"])
+        made(synonym_threshold=0.5)
+        assert len(found) == 3
 
 
 phrases_drawn = st.sampled_from(["Abc", "abc.", "De", "ghij", "北", "Klm Nop", "QRS"])

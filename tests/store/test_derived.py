@@ -186,7 +186,7 @@ def test_where_nothing_can_be_written_there_is_a_warning_and_no_more(
     with caplog.at_level(logging.WARNING, logger="hippograph.store"):
         found = vectors(tmp_path, ["oslo"], CountingEmbedder())
     assert np.array_equal(found, vectors(None, ["oslo"], CountingEmbedder()))
-    assert "are not kept" in caplog.text
+    assert "facts.vectors is not kept" in caplog.text
 
 
 def test_what_was_embedded_before_an_interruption_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
