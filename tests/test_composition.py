@@ -11,7 +11,7 @@ from hippograph.hippograph import HippoGraph
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.models.caching import CachingModel
 from hippograph.store.responses import RESPONSES
-from hippograph.testing.doubles import HashingEmbedder
+from hippograph.testing.doubles import HashingEmbedder, OverlapCrossEncoder
 from hippograph.testing.scripted import ScriptedModel
 from hippograph.testing.toy_corpus import toy_passages
 from hippograph.types import Answer, Extraction, Passage, Usage
@@ -31,7 +31,11 @@ def answer(request: ModelRequest) -> str:
 
 def opened(folder: Path, model: ScriptedModel) -> HippoGraph:
     return HippoGraph(
-        folder / "it.hippo", extractor=LLMExtractor(model=model), embedder=HashingEmbedder(), language_model=model
+        folder / "it.hippo",
+        extractor=LLMExtractor(model=model),
+        embedder=HashingEmbedder(),
+        language_model=model,
+        cross_encoder=OverlapCrossEncoder(),
     )
 
 

@@ -19,7 +19,7 @@ from hippograph.index.indexer import Indexer
 from hippograph.store.manifest import MANIFEST, POINTER, Manifest, read_pointer
 from hippograph.store.schema import stamp_of
 from hippograph.store.snapshot import SNAPSHOTS, open_snapshot
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Document, Extraction, FloatArray, Passage, TextRole
 from tests.conftest import small_passages
 from tests.store.test_migrations import FORMAT_1, FORMAT_2
@@ -85,7 +85,9 @@ def manifest_of(directory: Path) -> Manifest:
 
 def rankings(directory: Path) -> list[Any]:
     """What an index answers."""
-    with HippoGraph(directory, extractor=ForbiddenExtractor(), embedder=HashingEmbedder()) as index:
+    with HippoGraph(
+        directory, extractor=ForbiddenExtractor(), embedder=HashingEmbedder(), cross_encoder=OverlapCrossEncoder()
+    ) as index:
         return [
             [(hit.passage, hit.score) for hit in ranking.hits]
             for name in ("default", "dense", "bm25")

@@ -15,7 +15,7 @@ from hippograph.index.repair import repair
 from hippograph.protocols import Extractor
 from hippograph.store.catalog import Catalog
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Document
 from tests.index.builds import built
 from tests.index.damaged import CATALOG, FORBIDDEN, ForbiddenExtractor, alter, current, rankings, write_format_2
@@ -40,7 +40,7 @@ def directory(tmp_path: Path) -> Path:
 
 
 def opened(directory: Path, extractor: Extractor) -> HippoGraph:
-    return HippoGraph(directory, extractor=extractor, embedder=HashingEmbedder())
+    return HippoGraph(directory, extractor=extractor, embedder=HashingEmbedder(), cross_encoder=OverlapCrossEncoder())
 
 
 def run(directory: Path, extractor: Extractor, sources: list[Document] | None = None) -> Snapshot:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hippograph.hippograph import HippoGraph
-from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.types import Hit, Passage, Ranking
 from tests.conftest import SMALL
 
@@ -44,7 +44,9 @@ def passages() -> list[Passage]:
 @pytest.fixture(scope="package")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HippoGraph]:
     place: Path = tmp_path_factory.mktemp("integrations") / "small.hippo"
-    with HippoGraph(place, extractor=CapitalsExtractor(), embedder=HashingEmbedder()) as hippograph:
+    with HippoGraph(
+        place, extractor=CapitalsExtractor(), embedder=HashingEmbedder(), cross_encoder=OverlapCrossEncoder()
+    ) as hippograph:
         hippograph.index(passages())
         yield hippograph
 
