@@ -205,11 +205,14 @@ class Composition:
 
     @cached_property
     def _retrievers(self) -> Retrievers:
+        extractor = self.indexer.extractor
         return Retrievers(
             place=self.place,
             embedder=self.indexer.embedder,
             language_model=self.language_model,
             cross_encoder=self.cross_encoder,
+            # Others may know the passages of one index only, or no names at all.
+            extractor=extractor if isinstance(extractor, SpacyExtractor | LLMExtractor) else None,
         )
 
     def reader(

@@ -10,7 +10,7 @@ from typing import Any, Final
 from hippograph.errors import InputError
 from hippograph.models.onnx_cross_encoder import OnnxCrossEncoder
 from hippograph.models.weights import packaged_folder
-from hippograph.protocols import CrossEncoder, Embedder, LanguageModel, RecognitionMemory, Retriever
+from hippograph.protocols import CrossEncoder, Embedder, Extractor, LanguageModel, RecognitionMemory, Retriever
 from hippograph.retrieve.dense import DenseRetriever
 from hippograph.retrieve.hipporag import HippoRAGRetriever
 from hippograph.retrieve.hipporag2 import HippoRAG2Retriever
@@ -21,6 +21,7 @@ from hippograph.retrieve.llm_recognition import LLMRecognition
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.retrieve.phrase_graph import PhraseGraph
 from hippograph.retrieve.phrase_graphs import PhraseGraphs
+from hippograph.retrieve.query_names import QueryNames, extracted_names
 from hippograph.retrieve.recognition import CrossEncoderRecognition, NoRecognition
 from hippograph.retrieve.second_look import SecondLook
 from hippograph.retrieve.sentence_graph import SentenceGraphs
@@ -186,12 +187,15 @@ class Retrievers:
         What the recognition `llm` asks; None if there is none.
     cross_encoder
         What the second look and the recognition `cross-encoder` ask; None if there is none.
+    extractor
+        What finds the names in queries for `hipporag` and `linearrag` with parity; None takes capitalised words.
     """
 
     place: IndexDirectory
     embedder: Embedder
     language_model: LanguageModel | None = None
     cross_encoder: CrossEncoder | None = None
+    extractor: Extractor | None = None
     _phrases: PhraseGraphs = field(default_factory=PhraseGraphs, init=False, repr=False, compare=False)
     _sentences: SentenceGraphs = field(default_factory=SentenceGraphs, init=False, repr=False, compare=False)
 
@@ -239,7 +243,12 @@ class Retrievers:
         phrases = self._phrases_of(snapshot, variant)
         if variant.parity:
             return HippoRAGRetriever(
-                snapshot=snapshot, embedder=self.embedder, phrases=phrases, several="last", nameless="uniform"
+                snapshot=snapshot,
+                embedder=self.embedder,
+                phrases=phrases,
+                query_entities=self._names,
+                several="last",
+                nameless="uniform",
             )
         return HippoRAGRetriever(snapshot=snapshot, embedder=self.embedder, phrases=phrases)
 
@@ -262,8 +271,13 @@ class Retrievers:
             embedder=self.embedder,
             sentence_graph=graph,
             sentence_vectors=vectors,
+            query_entities=self._names if variant.parity else None,
             parity=bool(variant.parity),
         )
+
+    @property
+    def _names(self) -> QueryNames | None:
+        return None if self.extractor is None else extracted_names(self.extractor)
 
     def _phrases_of(self, snapshot: Snapshot, variant: Variant) -> PhraseGraph:
         if not variant.parity:
