@@ -20,7 +20,7 @@ from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.caching import CachingModel
 from hippograph.protocols import CrossEncoder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.readers.single_pass import SinglePassReader
-from hippograph.retrievers import NO_MODEL, RETRIEVERS, Retrievers, Variant, default_cross_encoder
+from hippograph.retrievers import NO_MODEL, RETRIEVERS, Retrievers, Variant, default_cross_encoder, named_variant
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.responses import RESPONSES, ResponseStore
 from hippograph.store.snapshot import Snapshot, suspecting_damage
@@ -188,11 +188,11 @@ class Composition:
         Parameters
         ----------
         name
-            One of `RETRIEVERS`.
+            One of `RETRIEVERS`, with its options behind a colon if it is to have some: `hipporag2:parity`.
         filter
             Documents to look at, as for `part`.
         variant
-            Options that some retrievers have; None leaves each as it is.
+            The options, if they are not in the name.
 
         Raises
         ------
@@ -201,7 +201,10 @@ class Composition:
         IndexMismatchError
             If there is a filter, and the graph was made with other settings.
         """
-        return self._retrievers.make(name, self.part(filter), variant or Variant())
+        known, named = named_variant(name)
+        if variant is not None and variant.given and named.given:
+            raise InputError(f"the retriever {name!r} has options of its own beside {variant}; give them in one place")
+        return self._retrievers.make(known, self.part(filter), named if named.given else variant or Variant())
 
     @cached_property
     def _retrievers(self) -> Retrievers:

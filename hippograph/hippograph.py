@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from hippograph.completions import Sampling
 from hippograph.composition import Composition, extractor_of, remembering, settling
@@ -23,7 +23,7 @@ from hippograph.index.standing import standing_at
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import CrossEncoder, Embedder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.retrieve.explain import explain as explained
-from hippograph.retrievers import Variant, default_cross_encoder
+from hippograph.retrievers import default_cross_encoder
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
@@ -83,7 +83,7 @@ class HippoGraph:
         extractor: Extractor | str | None = None,
         embedder: Embedder | None = None,
         language_model: LanguageModel | None = None,
-        cross_encoder: CrossEncoder | None = None,
+        cross_encoder: CrossEncoder | Literal["default"] | None = "default",
         indexer: Indexer | None = None,
     ) -> None:
         self.directory = Path(directory)
@@ -97,7 +97,7 @@ class HippoGraph:
             place=IndexDirectory(self.directory),
             indexer=self.indexer,
             language_model=model,
-            cross_encoder=cross_encoder or default_cross_encoder(),
+            cross_encoder=default_cross_encoder() if cross_encoder == "default" else cross_encoder,
         )
 
     def index(
@@ -338,8 +338,7 @@ class HippoGraph:
         *,
         k: int = 5,
         passage: str | None = None,
-        retriever: str = "default",
-        variant: Variant | None = None,
+        retriever: str | Retriever = "default",
         filter: str | MetadataFilter | None = None,
     ) -> Explanation:
         """Say why a question is answered with the passages it is: seeds, facts, paths, and what each gave.
@@ -350,15 +349,15 @@ class HippoGraph:
             What is asked, and how many passages are to answer it.
         passage
             The id of a passage to explain too, be it found or not.
-        retriever, variant, filter
-            As for `parts.retriever`.
+        retriever, filter
+            As for `retrieve`; one made by hand has searched what is published, or `parts.part(filter)`.
 
         Raises
         ------
         InputError, NoIndexError, IndexMismatchError, DamagedIndexError
             As for `retrieve`, and if there is no such passage.
         """
-        made = self.parts.retriever(retriever, filter=filter, variant=variant)
+        made = self.parts.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
         with self._books(), self._suspecting():
             return explained(made, question, snapshot=self.parts.part(filter), k=k, passage=passage)
 

@@ -123,7 +123,8 @@ class CrossEncoder(Protocol):
 
         Returns
         -------
-        Shape (len(pairs),), float32, finite; higher is better, and scores of different queries compare.
+        Shape (len(pairs),), float32, finite logits: higher is better, 0 is neither here nor there, and scores of
+        different queries compare. Of a model that answers with probabilities, give the logarithm of the odds.
         """
         ...
 

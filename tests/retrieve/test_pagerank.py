@@ -395,7 +395,7 @@ def test_only_facts_that_are_near_enough_are_judged(tiny):
     _, facts, by_fact, memory = judged(tiny, Recognition(status="done", kept=(0,)), threshold=0.8)
     assert (facts, by_fact, memory.shown) == ([True, False], {"Anna", "Bern"}, [["Anna"]])
     _, facts, by_fact, memory = judged(tiny, Recognition(status="empty"), threshold=1.5)
-    assert (facts, by_fact, memory.shown) == ([False, False], set(), [[]])
+    assert (facts, by_fact, memory.shown) == ([False, False], set(), [])
 
 
 @pytest.mark.parametrize(
