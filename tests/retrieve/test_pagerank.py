@@ -189,14 +189,19 @@ def test_the_second_look_step_by_step(toy, query):
     assert [id for id, _ in ranking.evidence.stages[0].passages] == [toy.passages.ids[row] for row in nearest.tolist()]
 
 
-def test_the_rank_after_the_second_look_is_known_however_low(toy):
+def test_a_passage_that_is_asked_for_is_ranked_by_every_step(toy):
     retriever = over(toy, tolerance=1e-12)
-    everything = [hit.passage.id for hit in alone(retriever, QUERIES[0], 72).hits]
-    with mock.patch("hippograph.retrieve.explain._DEPTH", 2):
-        asked = explain(retriever, QUERIES[0], snapshot=toy, k=2, passage=everything[41]).passage
+    ranking = alone(retriever, QUERIES[0], 72)
+    wanted = ranking.hits[41].passage.id
+    places = {stage.name: [id for id, _ in stage.passages].index(wanted) + 1 for stage in ranking.evidence.stages}
+    assert places["second look"] == 42
+    asked = explain(retriever, QUERIES[0], snapshot=toy, k=2, passage=wanted).passage
     assert asked is not None
-    # The stages list the best two; of the first walk no more is known.
-    assert asked.ranks == {"dense": None, "walk": None, "second look": 42}
+    assert asked.ranks == places
+    with mock.patch("hippograph.retrieve.explain._DEPTH_ASKED", 2):
+        asked = explain(retriever, QUERIES[0], snapshot=toy, k=2, passage=wanted).passage
+    assert asked is not None
+    assert asked.ranks == dict.fromkeys(places)
 
 
 @pytest.fixture(scope="module")
