@@ -159,6 +159,16 @@ def test_the_last_walk_of_a_trace_gives_the_hits(toy, variant):
         assert {trace.name(node) for node in trace.reasons} == {seed.node for seed in seeds}
 
 
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_best_do_not_depend_on_how_many_are_asked_for(toy, variant):
+    retriever = over(toy, **VARIANTS[variant])
+    for query in QUERIES[::4]:
+        few, more, many = ([hit.passage.id for hit in alone(retriever, query, k).hits] for k in (1, 6, 20))
+        assert (few, more) == (more[:1], many[:6])
+        seeds = [alone(retriever, query, k).evidence.seeds for k in (1, 6, 20)]
+        assert seeds[0] == seeds[1] == seeds[2]
+
+
 @pytest.mark.parametrize("query", QUERIES[::3])
 def test_the_second_look_step_by_step(toy, query):
     look = SecondLook(judge=OverlapCrossEncoder(), candidates=6, anchors=2, share=0.75, focus=0.5, damping=0.6)
