@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from hippograph.cli.variants import (
     opened,
     variant_of,
 )
+from hippograph.retrieve.query_names import NO_NAMES
 from hippograph.types import Hit, Passage, Ranking
 
 __all__ = ["hit_values", "passage_values", "retrieve"]
@@ -78,7 +80,9 @@ def hit_values(hit: Hit) -> dict[str, object]:
 
 def _as_json(ranking: Ranking) -> dict[str, object]:
     hits = [hit_values(hit) for hit in ranking.hits]
-    return {"query": ranking.query, "hits": hits, "timings_ms": dict(ranking.timings)}
+    said = ranking.evidence.recognition
+    recognition = None if said is None else {"status": said.status, "kept": list(said.kept), "error": said.error}
+    return {"query": ranking.query, "hits": hits, "timings_ms": dict(ranking.timings), "recognition": recognition}
 
 
 def _show(ranking: Ranking) -> None:
@@ -92,8 +96,19 @@ def _show(ranking: Ranking) -> None:
         console.print(where, style="dim", markup=False)
     if not ranking.hits:
         console.print("Nothing found.")
+    for remark in _remarks(ranking):
+        console.print(remark, style="yellow", markup=False)
     seeds = [seed for seed in ranking.evidence.seeds if seed.kind == "entity"]
     if seeds:
         named = ", ".join(f"{seed.node} ({seed.reason})" for seed in seeds[:8])
         console.print(f"seeded by: {named}", style="dim", markup=False)
     console.print(f"{sum(ranking.timings.values()):.1f} ms", style="dim")
+
+
+def _remarks(ranking: Ranking) -> Iterator[str]:
+    """Say what went otherwise than the ranking lets see."""
+    said, stages = ranking.evidence.recognition, ranking.evidence.stages
+    if said is not None and said.status in {"invalid", "failed"}:
+        yield f"nobody judged the facts near the question ({said.status}: {said.error}); all of them were kept"
+    if stages and stages[0].name.startswith(NO_NAMES):
+        yield "the question names nothing that this retriever could begin with"

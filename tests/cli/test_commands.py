@@ -85,7 +85,7 @@ def test_status(indexed):
 def test_retrieve_json_is_the_contract(indexed):
     done = run("retrieve", "Who built the Fram?", "--index", "it.hippo", "-k", 2, "--json", cwd=indexed)
     found = json.loads(done.stdout)
-    assert set(found) == {"query", "hits", "timings_ms"}
+    assert set(found) == {"query", "hits", "timings_ms", "recognition"}
     assert len(found["hits"]) == 2
     assert found["hits"][0]["id"] == "0"
     assert set(found["hits"][0]) >= {"id", "document", "source", "span", "title", "text", "score"}

@@ -73,7 +73,7 @@ def test_hits_are_those_of_the_retriever(folder, name, options, variant):
     for value in (found, explained):
         assert [(hit["id"], hit["score"]) for hit in value["hits"]] == expected
         assert (value["query"], set(value["timings_ms"]) >= set(ranking.timings)) == (QUESTION, True)
-    assert set(found) == {"query", "hits", "timings_ms"}
+    assert set(found) == {"query", "hits", "timings_ms", "recognition"}
     assert all(set(hit) == HIT for hit in found["hits"])
     assert set(explained) >= EXPLANATION
     assert all(set(hit) >= EXPLAINED_HIT for hit in [*explained["hits"], explained["passage"]])
