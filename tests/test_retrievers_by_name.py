@@ -188,6 +188,8 @@ def test_without_a_cross_encoder_the_second_look_is_taken_all_the_same(parts):
     made = without.retriever()
     assert isinstance(made, PageRankRetriever)
     assert made.second_look == SecondLook(judge=None)
+    with pytest.raises(InputError, match="the judge of the second look needs a cross-encoder: type pip install"):
+        without.retriever(variant=Variant(judge=True))
     assert [stage.name for stage in made.retrieve(QUERIES, k=3)[0].evidence.stages] == ["dense", "walk", "second look"]
 
 
