@@ -14,6 +14,7 @@ from hippograph.types import (
     Passage,
     Ranking,
     Recognition,
+    Step,
     TextRole,
     Triple,
     Usage,
@@ -27,6 +28,7 @@ __all__ = [
     "LanguageModel",
     "Metered",
     "Reader",
+    "Reading",
     "RecognitionMemory",
     "Retriever",
 ]
@@ -175,6 +177,28 @@ class Retriever(Protocol):
 
 
 @runtime_checkable
+class Reading(Protocol):
+    """A question on its way to an answer: an iterator of steps."""
+
+    @property
+    def answer(self) -> Answer:
+        """The answer; what is left to do for it is done first."""
+        ...
+
+    def __iter__(self) -> Iterator[Step]:
+        """Return itself."""
+        ...
+
+    def __next__(self) -> Step:
+        """Do the next step."""
+        ...
+
+    def stop(self) -> Answer:
+        """Do nothing more, and return the best answer so far."""
+        ...
+
+
+@runtime_checkable
 class Reader(Protocol):
     """Answers questions from the passages of an index."""
 
@@ -188,4 +212,8 @@ class Reader(Protocol):
         ModelError
             If something is wrong that concerns every question: a wrong key, no such model, no server.
         """
+        ...
+
+    def steps(self, question: str) -> Reading:
+        """Read a question step by step; errors are those of `read`."""
         ...

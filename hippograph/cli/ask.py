@@ -22,7 +22,7 @@ from hippograph.cli.settings import (
 from hippograph.cli.variants import RetrieverOption
 from hippograph.hippograph import HippoGraph
 from hippograph.index.standing import usage_values
-from hippograph.types import Answer, Step
+from hippograph.types import Answer, MemoryNode, Step
 
 __all__ = ["ask"]
 
@@ -83,10 +83,20 @@ def _step(step: Step) -> dict[str, object]:
         "query": step.query,
         "hits": [hit_values(hit) for hit in step.hits],
         "text": step.text,
-        "note": step.note,
+        "note_before": step.note_before,
+        "note_after": step.note_after,
+        "memory": [node_values(node) for node in step.memory],
+        "decision": step.decision,
+        "reason": step.reason,
+        "remark": step.remark,
         "usage": usage_values(step.usage),
         "seconds": round(step.seconds, 3),
     }
+
+
+def node_values(node: MemoryNode) -> dict[str, object]:
+    """Return what was remembered as JSON values."""
+    return {"probe": node.probe, "kind": node.kind, "cue": node.cue, "sources": list(node.sources)}
 
 
 def _show(answer: Answer) -> None:
@@ -101,8 +111,8 @@ def _show(answer: Answer) -> None:
         where = f"{passage.source or passage.document}, {passage.id}, characters {passage.span[0]} to {passage.span[1]}"
         console.print(f"  {passage.title or passage.id}: {where}", markup=False, soft_wrap=True)
     for step in answer.steps:
-        if step.note:
-            console.print(f"  {step.kind}: {step.note}", style="dim", markup=False, soft_wrap=True)
+        if step.remark:
+            console.print(f"  {step.kind}: {step.remark}", style="dim", markup=False, soft_wrap=True)
     spent = answer.usage
     cost = f", {spent.cost:.6f} dollars" if spent.cost else ""
     console.print(

@@ -7,7 +7,7 @@ and how long each step took.
 
 from __future__ import annotations
 
-from hippograph.types.answers import Answer, Step
+from hippograph.types.answers import Answer, MemoryKind, MemoryNode, Outcome, Step
 from hippograph.types.arrays import (
     DoubleArray,
     ExtractionStatus,
@@ -52,8 +52,11 @@ __all__ = [
     "LinkedTriple",
     "MapEdge",
     "MapNode",
+    "MemoryKind",
+    "MemoryNode",
     "NodeKind",
     "OtherSeeds",
+    "Outcome",
     "Passage",
     "PathStep",
     "RankMoves",

@@ -46,7 +46,9 @@ def test_the_answer_cites_the_passages_it_rests_on():
 
 def test_the_model_is_shown_passages_and_question_as_data():
     _, model = read(reply(), k=2)
-    shown = json.loads(model.requests[0].messages[-1].text)
+    told = model.requests[0].messages[-1].text
+    shown, end = json.JSONDecoder().raw_decode(told)
+    assert told[end:].startswith("\n\nTask: answer the question.")
     assert shown["question"] == "Where does the Fram lie?"
     assert [one["text"] for one in shown["passages"]] == TEXTS[:2]
     assert [one["number"] for one in shown["passages"]] == [1, 2]
@@ -55,7 +57,7 @@ def test_the_model_is_shown_passages_and_question_as_data():
 def test_a_citation_of_what_was_not_shown_is_dropped_and_noted():
     answer, _ = read(reply(support=[0, 1, 7, 1]))
     assert [passage.id for passage in answer.citations] == ["1"]
-    assert answer.steps[1].note == "cites passages that were not shown: 0, 7"
+    assert answer.steps[1].remark == "cites passages that were not shown: 0, 7"
 
 
 @pytest.mark.parametrize("values", [{"sufficient": False}, {"answer": " "}])
@@ -63,7 +65,8 @@ def test_not_enough_evidence_is_an_answer(values):
     answer, _ = read(reply(**values))
     assert not answer.complete
     assert not answer.error
-    assert answer.text == values.get("answer", "Oslo").strip()
+    assert answer.outcome == "not enough evidence"
+    assert answer.text == (values.get("answer", "Oslo").strip() or "not enough evidence")
 
 
 @pytest.mark.parametrize(
@@ -74,12 +77,12 @@ def test_a_model_that_fails_is_told_by_the_answer(broken):
     assert (answer.text, answer.complete, answer.citations) == ("", False, ())
     assert "the model's answer is" in answer.error
     assert answer.usage.calls >= 1
-    assert answer.steps[1].note
+    assert answer.steps[1].remark
 
 
 def test_without_passages_nothing_is_asked():
     answer, model = read(texts=[])
-    assert answer.error == "no passage was found"
+    assert (answer.text, answer.outcome, answer.error) == ("not enough evidence", "not enough evidence", "")
     assert model.calls == 0
 
 

@@ -1,0 +1,76 @@
+"""The steps in which a model is asked, and the last of them, in which it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+from typing import TypeAlias
+
+from hippograph.completions import Completion
+from hippograph.readers.desk import Desk, Draft
+from hippograph.types import Hit, Step
+
+__all__ = ["Loop", "answered", "told"]
+
+Loop: TypeAlias = Generator[Step, None, Draft]
+"""What a reader does: yields each step when it is done, and returns what it would answer."""
+
+
+def told(
+    kind: str,
+    query: str,
+    completion: Completion,
+    *,
+    hits: tuple[Hit, ...] = (),
+    text: str = "",
+    remark: str = "",
+    decision: str = "",
+) -> Step:
+    """Make the step in which a model was asked.
+
+    Parameters
+    ----------
+    kind
+        The name of the prompt.
+    query
+        What it was about.
+    completion
+        What the model answered.
+    hits
+        The passages it was shown.
+    text
+        What it said, for people; by default the answer as written.
+    remark
+        What was mended; if the model failed, that is told instead.
+    decision
+        What the reader does next because of it.
+    """
+    wrong = "" if completion.status == "done" else f"{completion.status}: {completion.error}"
+    return Step(
+        kind=kind,
+        query=query,
+        hits=hits,
+        text=text or completion.text,
+        decision=decision,
+        remark=wrong or remark,
+        usage=completion.usage,
+        seconds=completion.seconds,
+    )
+
+
+def answered(desk: Desk) -> Loop:
+    """Have the model answer from the desk's evidence and note: the last step of most loops.
+
+    Raises
+    ------
+    ReadingEndedError
+        If the budget does not allow it, or the model fails.
+    """
+    [completion] = desk.ask([desk.closing_request()], closing=True)
+    step = told("answer", desk.question, completion, hits=desk.evidence)
+    if completion.status != "done":
+        yield step
+    draft, remark = desk.close_with(completion)
+    reason = "the evidence is enough" if draft.sufficient else "the evidence is not enough"
+    yield replace(step, remark=remark, decision="stop", reason=reason)
+    return draft

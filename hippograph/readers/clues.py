@@ -1,0 +1,102 @@
+"""The first look at a question; on request with clues, which a model drafts before anything was looked up."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from hippograph.readers.answering import told
+from hippograph.readers.desk import Desk
+from hippograph.readers.fusion import fused
+from hippograph.readers.tasks import one_line, task_request
+from hippograph.text.normalization import normalize
+from hippograph.types import Hit, Step
+
+__all__ = ["first_look", "new_queries"]
+
+_MOST: Final = 3
+
+
+class _Clues(BaseModel):
+    """What the model is to say to the task `clue`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    draft: str
+    clues: list[str]
+    queries: list[str]
+
+    @field_validator("clues", "queries")
+    @classmethod
+    def _few(cls, texts: list[str]) -> list[str]:
+        return [one_line(text) for text in texts][:_MOST]
+
+
+def new_queries(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
+    """Return what of it is not blank and was not asked before, case, punctuation and spaces aside, each once.
+
+    Examples
+    --------
+    >>> new_queries(["Where is Oslo?", "where is oslo", " ", "Who?"], ["who"])
+    ['Where is Oslo?']
+    """
+    said = {normalize(query) for query in known}
+    found = []
+    for query in map(one_line, wanted):
+        key = normalize(query)
+        if any(letter.isalnum() for letter in query) and key not in said:
+            said.add(key)
+            found.append(query)
+    return found
+
+
+def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, None, tuple[Hit, ...]]:
+    """Look up the question.
+
+    With `clue`, the model first drafts an answer, clues and surrogate queries; each is looked up apart, and the
+    rankings are fused, that of the question counting as much as all others together. If the model fails at it, the
+    question is looked up alone.
+
+    Parameters
+    ----------
+    desk
+        Where the question is read; its evidence is set.
+    k
+        How many passages.
+    clue
+        Whether to draft clues.
+
+    Returns
+    -------
+    The passages, best first.
+
+    Raises
+    ------
+    ReadingEndedError
+        If the budget does not allow it.
+
+    References
+    ----------
+    Qian et al., MemoRAG: Boosting Long Context Processing with Global Memory-Enhanced Retrieval Augmentation
+    (WWW 2025), section 2: clues that a draft answer gives are retrieved. Its memory model is trained; here the
+    language model drafts from what it knows.
+    """
+    queries: list[str] = []
+    if clue:
+        request = task_request("clue", {"question": desk.question}, schema=_Clues, sampling=desk.sampling)
+        [completion] = desk.ask([request])
+        reply = completion.value
+        if isinstance(reply, _Clues):
+            queries = new_queries([*reply.clues, *reply.queries], [desk.question])
+        decision = f"look up {len(queries)} clues" if queries else "look up the question alone"
+        yield told("clue", desk.question, completion, decision=decision)
+    found = desk.look_up([desk.question, *queries], k=k)
+    yield from found
+    if not queries:
+        desk.evidence = found[0].hits
+        return desk.evidence
+    weights = [float(len(queries)), *[1.0] * len(queries)]
+    desk.evidence = fused([step.hits for step in found], weights=weights)[:k]
+    return desk.evidence

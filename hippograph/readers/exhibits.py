@@ -1,0 +1,93 @@
+"""The passages that a model is shown: numbered once for a whole reading, and laid out in an order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeAlias, TypeVar
+
+from hippograph.types import Passage
+
+__all__ = ["Arrangement", "Exhibits", "arranged"]
+
+T = TypeVar("T")
+
+Arrangement: TypeAlias = Literal["ranked", "ends"]
+"""How passages are laid out: best first, or the best ones at both ends."""
+
+
+def arranged(items: Sequence[T], arrangement: Arrangement) -> list[T]:
+    """Lay out what is ranked best first.
+
+    Models overlook what stands in the middle of a long prompt. With `ends`, the first, third, ... come first, and the
+    ..., fourth, second last.
+
+    Parameters
+    ----------
+    items
+        Best first.
+    arrangement
+        How.
+
+    References
+    ----------
+    Jin et al., Long-Context LLMs Meet RAG (ICLR 2025), section 4.1: retrieval reordering.
+
+    Examples
+    --------
+    >>> arranged([1, 2, 3, 4, 5], "ends")
+    [1, 3, 5, 4, 2]
+    """
+    if arrangement == "ranked":
+        return list(items)
+    return [*items[::2], *reversed(items[1::2])]
+
+
+class Exhibits:
+    """The passages that a model was shown in one reading, by numbers that stay theirs.
+
+    A passage has the same number in every prompt of a reading, so that notes can refer to it, and prompts of later
+    steps begin like those of earlier ones.
+
+    Examples
+    --------
+    >>> exhibits = Exhibits()
+    >>> ship, town = Passage(id="s", document="s", text="A ship."), Passage(id="t", document="t", text="A town.")
+    >>> exhibits.show([ship]), exhibits.show([town, ship])[1]["number"]
+    ([{'number': 1, 'title': '', 'text': 'A ship.'}], 1)
+    >>> [passage.id for passage in exhibits.cited([2, 9, 2])[0]], exhibits.cited([2, 9, 2])[1]
+    (['t'], 'cites passages that were not shown: 9')
+    """
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+        self._passages: list[Passage] = []
+
+    @property
+    def passages(self) -> tuple[Passage, ...]:
+        """All that was shown, in the order of the numbers."""
+        return tuple(self._passages)
+
+    def show(self, passages: Iterable[Passage]) -> list[dict[str, str | int]]:
+        """Return passages as a prompt tells them; each gets its number."""
+        return [{"number": self.number(passage), "title": passage.title, "text": passage.text} for passage in passages]
+
+    def number(self, passage: Passage) -> int:
+        """Return the number of a passage that is shown."""
+        if passage.id not in self._numbers:
+            self._passages.append(passage)
+            self._numbers[passage.id] = len(self._passages)
+        return self._numbers[passage.id]
+
+    def cited(self, numbers: Iterable[int]) -> tuple[tuple[Passage, ...], str]:
+        """Look up what a model cites.
+
+        Returns
+        -------
+        The passages, in the order of their numbers, each once; and a remark about numbers that no passage has, which
+        are dropped; empty if there are none.
+        """
+        wanted = sorted(set(numbers))
+        known = [number for number in wanted if 1 <= number <= len(self._passages)]
+        dropped = [str(number) for number in wanted if not 1 <= number <= len(self._passages)]
+        remark = f"cites passages that were not shown: {', '.join(dropped)}" if dropped else ""
+        return tuple(self._passages[number - 1] for number in known), remark

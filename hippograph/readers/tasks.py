@@ -1,0 +1,72 @@
+"""What a reader asks of a model: material first, the task last, so that a server can keep what prompts have in common.
+
+All tasks share the words of the system, and material is told in the order that changes least: the question, passages,
+notes. A server that keeps the beginnings of prompts computes these once for a reading.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, field_validator
+
+from hippograph.completions import ModelRequest, Sampling
+from hippograph.prompts.prompt import load_prompt, quoted
+
+__all__ = ["AnswerReply", "one_line", "task_request"]
+
+
+def one_line(text: str) -> str:
+    """Return a text with all its spaces and line breaks as single spaces."""
+    return " ".join(text.split())
+
+
+class AnswerReply(BaseModel):
+    """What the model is to say to the task `answer`."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    answer: str
+    support: list[int]
+    sufficient: bool
+
+    @field_validator("answer")
+    @classmethod
+    def _one_line(cls, answer: str) -> str:
+        return one_line(answer)
+
+
+def task_request(
+    task: str,
+    material: Mapping[str, object] | Sequence[object],
+    *,
+    schema: type[BaseModel],
+    sampling: Sampling,
+) -> ModelRequest:
+    r"""Make the request for a task.
+
+    Parameters
+    ----------
+    task
+        The name of its prompt.
+    material
+        What it is about, as JSON values; the order is kept.
+    schema
+        What the model is to answer.
+    sampling
+        How the model chooses its words.
+
+    Raises
+    ------
+    InputError
+        If there is no such prompt.
+
+    Examples
+    --------
+    >>> request = task_request("answer", {"question": "Who?"}, schema=AnswerReply, sampling=Sampling())
+    >>> request.messages[-1].text[:40]
+    '{"question": "Who?"}\\n\\nTask: answer the q'
+    """
+    words = load_prompt(task).turns[-1].text
+    filled = load_prompt("reading").fill(material=quoted(material), task=words)
+    return ModelRequest(messages=filled, schema=schema, sampling=sampling)
