@@ -19,7 +19,8 @@ from hippograph.index.replay_extractor import ReplayExtractor
 from hippograph.index.spacy_extractor import SpacyExtractor
 from hippograph.models.caching import CachingModel
 from hippograph.protocols import CrossEncoder, Extractor, LanguageModel, Reader, Retriever
-from hippograph.readers.single_pass import SinglePassReader
+from hippograph.readers.budget import ReadingBudget
+from hippograph.reading_by_name import READERS, Readers
 from hippograph.retrievers import NO_MODEL, RETRIEVERS, Retrievers, Variant, default_cross_encoder, named_variant
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.responses import RESPONSES, ResponseStore
@@ -31,9 +32,6 @@ __all__ += ["settling"]
 
 EXTRACTORS: Final = ("spacy", "llm", "replay:FILE", "none")
 """The extractors that are known by name."""
-
-READERS: Final = ("single",)
-"""The readers that are known by name."""
 
 
 def extractor_named(name: str, *, model: LanguageModel | None = None) -> Extractor:
@@ -219,32 +217,44 @@ class Composition:
         )
 
     def reader(
-        self, name: str = "single", *, retriever: Retriever, k: int = 5, sampling: Sampling | None = None
+        self,
+        name: str | None = None,
+        *,
+        retriever: str | Retriever = "default",
+        filter: str | MetadataFilter | None = None,
+        k: int | None = None,
+        sampling: Sampling | None = None,
+        budget: ReadingBudget | None = None,
     ) -> Reader:
         """Make a reader.
 
         Parameters
         ----------
         name
-            One of `READERS`.
+            One of `READERS`, with its options behind a colon if it is to have some: `notes:clue`. None is `single`, or
+            `extractive` where there is no language model.
         retriever
-            Finds the passages it reads.
+            Finds the passages it reads: by name, as for `retriever`, or made by hand.
+        filter
+            Documents to read, as for `part`.
         k
-            How many passages it is shown.
+            How many passages are looked up at a time; None leaves it to the reader.
         sampling
             How the language model chooses its words; None leaves it to the reader.
+        budget
+            What the reading of a question may spend.
 
         Raises
         ------
         InputError
-            If there is none of this name, or no language model, or `k` is below 1.
+            If there is none of this name, it has no such option, it lacks its language model, or `k` is below 1; and as
+            for `retriever`.
         """
-        if name not in READERS:
-            raise InputError(f"there is no reader {name!r}; choose one of {', '.join(READERS)}")
-        if self.language_model is None:
-            raise InputError(NO_MODEL.format(what=f"the reader {name!r}"))
-        chosen = {} if sampling is None else {"sampling": sampling}
-        return SinglePassReader(retriever=retriever, model=self.language_model, k=k, **chosen)
+        made = self.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
+        readers = Readers(
+            language_model=self.language_model, cross_encoder=self.cross_encoder, embedder=self.indexer.embedder
+        )
+        return readers.make(name, retriever=made, k=k, sampling=sampling, budget=budget)
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""

@@ -11,6 +11,7 @@ from hippograph.readers.answering import Loop, told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.tasks import one_line
+from hippograph.text.function_words import is_grammar
 from hippograph.text.normalization import tokens
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Answer, Hit, Outcome, Step, Usage
@@ -166,12 +167,12 @@ def nearest_sentence(question: str, hits: Sequence[Hit]) -> Draft:
     >>> nearest_sentence("Where does the Fram lie?", [Hit(passage=passage, score=1.0)]).text
     'The Fram lies in Oslo.'
     """
-    wanted = set(tokens(question))
+    wanted = {word.key for word in tokens(question) if not is_grammar(word.key)}
     best: tuple[int, Draft] = (-1, Draft(text=""))
     for hit in hits:
         text = hit.passage.text
         for first, last in sentence_spans(text):
-            shared = len(wanted.intersection(tokens(text[first:last])))
+            shared = len(wanted.intersection(word.key for word in tokens(text[first:last])))
             if shared > best[0]:
                 best = shared, Draft(text=one_line(text[first:last]), citations=(hit.passage,))
     return best[1]

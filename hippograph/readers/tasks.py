@@ -43,7 +43,7 @@ def task_request(
     schema: type[BaseModel],
     sampling: Sampling,
 ) -> ModelRequest:
-    r"""Make the request for a task.
+    """Make the request for a task.
 
     Parameters
     ----------
@@ -64,8 +64,8 @@ def task_request(
     Examples
     --------
     >>> request = task_request("answer", {"question": "Who?"}, schema=AnswerReply, sampling=Sampling())
-    >>> request.messages[-1].text[:40]
-    '{"question": "Who?"}\\n\\nTask: answer the q'
+    >>> request.messages[-1].text.splitlines()[2][:30]
+    'Task: answer the question. Ans'
     """
     words = load_prompt(task).turns[-1].text
     filled = load_prompt("reading").fill(material=quoted(material), task=words)
