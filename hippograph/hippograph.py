@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Literal
 
 from hippograph.completions import Sampling
@@ -22,6 +21,8 @@ from hippograph.index.report import IndexReport, Progress
 from hippograph.index.standing import standing_at
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import CrossEncoder, Embedder, Extractor, LanguageModel, Reader, Retriever
+from hippograph.readers.budget import ReadingBudget
+from hippograph.readers.reading import Watch, watched
 from hippograph.retrieve.explain import explain as explained
 from hippograph.retrievers import default_cross_encoder
 from hippograph.store.index_directory import IndexDirectory
@@ -31,9 +32,8 @@ from hippograph.types import Answer, Explanation, ExtractionStatus, Ranking
 
 __all__ = ["HippoGraph"]
 
-_OWN_SNAPSHOT: Final = (
-    "a retriever or reader made by hand has a snapshot of its own; give `parts.retriever` the filter instead"
-)
+_OWN_SNAPSHOT: Final = "a retriever made by hand has a snapshot of its own; give `parts.retriever` the filter instead"
+_OWN_SETTINGS: Final = "a reader made by hand has settings of its own; give them to `parts.reader` instead"
 
 
 class HippoGraph:
@@ -196,9 +196,7 @@ class HippoGraph:
         Parameters
         ----------
         sources
-            Files and folders; without any, all that were ever indexed.
-        progress, wait, reread, retry, budget, stop, switch
-            As for `index`.
+            Files and folders; without any, all that were ever indexed. All else is as for `index`.
 
         Raises
         ------
@@ -271,8 +269,7 @@ class HippoGraph:
         Raises
         ------
         InputError
-            If the query is blank, `k` is below 1, there is no such retriever, the filter cannot be read, or it is given
-            beside a retriever made by hand.
+            If the query is blank, `k` is below 1, there is no such retriever, or the filter cannot be read.
         NoIndexError, DamagedIndexError
             If nothing was indexed here, or a file is missing, truncated or altered.
         """
@@ -296,41 +293,48 @@ class HippoGraph:
         self,
         question: str,
         *,
-        k: int = 5,
-        reader: str | Reader = "single",
+        k: int | None = None,
+        reader: str | Reader | None = None,
         retriever: str | Retriever = "default",
         filter: str | MetadataFilter | None = None,
         sampling: Sampling | None = None,
+        budget: ReadingBudget | None = None,
+        watch: Watch | None = None,
     ) -> Answer:
-        """Answer a question from the passages of the index, with a language model.
+        """Answer a question from the passages of the index.
 
         Parameters
         ----------
-        question, k
-            What to answer, and how many passages the model is shown.
+        question
+            What to answer.
         reader
-            One of `hippograph.composition.READERS`, or a reader made by hand, which has a retriever of its own.
+            One of `hippograph.composition.READERS`, or a reader made by hand, which has all that follows of its own; by
+            default `single`, or `extractive` without a language model.
+        k
+            How many passages are looked up at a time; None leaves it to the reader.
         retriever, filter
             What finds the passages, and where, as for `retrieve`.
         sampling
-            How the model chooses its words; None leaves it to the reader.
+            How the language model chooses its words; None leaves it to the reader.
+        budget
+            What may be spent; when it is, the best answer so far is returned.
+        watch
+            Is told each step when it is done; if it returns True, the best answer so far is returned.
 
         Raises
         ------
         InputError, NoIndexError, IndexMismatchError, DamagedIndexError
-            As for `retrieve`, and if there is no language model.
+            As for `retrieve`, and if the reader lacks its language model.
         ModelError
-            If something is wrong that concerns every question: a wrong key, no such model, no server. A model that
-            fails at this question is told by the answer.
+            If something concerns every question: a wrong key, no server. Other failures are told by the answer.
         """
-        if not isinstance(reader, str):
-            if filter is not None:
-                raise InputError(_OWN_SNAPSHOT)
-            with self._books():
-                return reader.read(question)
-        made = self.parts.reader(reader, retriever=self._made(retriever, filter), k=k, sampling=sampling)
+        if reader is None or isinstance(reader, str):
+            found = self._made(retriever, filter)
+            reader = self.parts.reader(reader, retriever=found, k=k, sampling=sampling, budget=budget)
+        elif any(given is not None for given in (filter, k, sampling, budget)):
+            raise InputError(_OWN_SETTINGS)
         with self._books(), self._suspecting():
-            return made.read(question)
+            return reader.read(question) if watch is None else watched(reader.steps(question), watch)
 
     def explain(
         self,
@@ -391,7 +395,5 @@ class HippoGraph:
     def __enter__(self) -> HippoGraph:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

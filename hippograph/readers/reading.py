@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 from hippograph.completions import Completion
+from hippograph.protocols import Reading as AnyReading
 from hippograph.readers.answering import Loop, told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk, Draft
@@ -16,7 +17,10 @@ from hippograph.text.normalization import tokens
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Answer, Hit, Outcome, Step, Usage
 
-__all__ = ["NOT_ENOUGH", "Reading", "nearest_sentence"]
+__all__ = ["NOT_ENOUGH", "Reading", "Watch", "nearest_sentence", "watched"]
+
+Watch: TypeAlias = Callable[[Step], bool | None]
+"""Is told each step of a reading when it is done; returns True to stop."""
 
 NOT_ENOUGH: Final = "not enough evidence"
 """The answer where the evidence does not suffice, and there is not even a guess."""
@@ -155,6 +159,22 @@ class Reading:
             usage=sum((step.usage for step in self._steps), Usage()),
             error=error,
         )
+
+
+def watched(reading: AnyReading, watch: Watch) -> Answer:
+    """Read to the end, or until whoever is told of the steps says that it is enough.
+
+    Parameters
+    ----------
+    reading
+        What is read.
+    watch
+        Is told each step when it is done; returns True to stop.
+    """
+    for step in reading:
+        if watch(step):
+            return reading.stop()
+    return reading.answer
 
 
 def nearest_sentence(question: str, hits: Sequence[Hit]) -> Draft:
