@@ -1,4 +1,4 @@
-"""What is said to a language model, and what comes of it: frozen records without behaviour."""
+"""What is said to a language model, and what comes of it: frozen records."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
 
+from hippograph.errors import InputError
 from hippograph.types import Usage
 
 __all__ = ["Completion", "CompletionStatus", "Message", "ModelRequest", "Role", "Sampling"]
@@ -58,11 +59,35 @@ class ModelRequest:
         for free text.
     sampling
         How words are chosen.
+    attempts
+        How often a model may be sent something for it at most: requests tried again, answers asked for once more, and
+        other ways of asking for JSON included. None leaves it to the limits of the model, which hold in any case. It
+        is no part of what names an answer.
+
+    Raises
+    ------
+    InputError
+        If `attempts` is below 1.
+
+    Examples
+    --------
+    >>> ModelRequest(messages=(Message("user", "Where is Oslo?"),), attempts=0)
+    Traceback (most recent call last):
+    hippograph.errors.InputError: attempts is 0; allow at least 1, or None to leave it to the model
     """
 
     messages: tuple[Message, ...]
     schema: type[BaseModel] | None = None
     sampling: Sampling = field(default_factory=Sampling)
+    attempts: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.attempts is not None and self.attempts < 1:
+            raise InputError(f"attempts is {self.attempts}; allow at least 1, or None to leave it to the model")
+
+    def allows(self, calls: int) -> bool:
+        """Whether something may be sent for it after so many calls."""
+        return self.attempts is None or calls < self.attempts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +108,22 @@ class Completion:
     error
         What is wrong, if not `done`.
     usage
-        All that was spent on it, failed and repeated attempts included.
+        All that was spent on it now, failed and repeated attempts included; never more calls than the request allows.
+    first_usage
+        What it cost when it was first given, if that was not now; None if it was. See `worth`.
     seconds
         From the first attempt to the end, waiting for a turn not included.
     attempts
         Requests made.
+
+    Examples
+    --------
+    >>> answer = Completion(status="done", text="In Norway.", usage=Usage(calls=2, items=1))
+    >>> reused = Completion(
+    ...     status="done", text="In Norway.", usage=Usage(items=1, reused=1), first_usage=answer.worth
+    ... )
+    >>> reused.usage.calls, reused.worth.calls
+    (0, 2)
     """
 
     status: CompletionStatus
@@ -96,5 +132,11 @@ class Completion:
     finish_reason: str = ""
     error: str = ""
     usage: Usage = field(default_factory=Usage)
+    first_usage: Usage | None = None
     seconds: float = 0.0
     attempts: int = 0
+
+    @property
+    def worth(self) -> Usage:
+        """What it cost when it was first given: now, or then; the same whether or not it is reused."""
+        return self.usage if self.first_usage is None else self.first_usage

@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 
 from hippograph.completions import Completion, ModelRequest
+from hippograph.text.token_estimate import estimate_tokens
 from hippograph.types import Usage
 
 __all__ = ["answer_of", "canonical_schema", "record_of", "request_key", "spent_on"]
@@ -23,6 +24,8 @@ _USAGE_FIELDS: Final = frozenset(field.name for field in fields(Usage))
 
 def request_key(fingerprint: str, request: ModelRequest) -> str:
     """Name what decides an answer: the model, the messages, the schema, and every parameter of the sampling.
+
+    How often it may be asked for (`attempts`) is no part of it.
 
     Parameters
     ----------
@@ -79,14 +82,17 @@ def record_of(completion: Completion) -> dict[str, Any]:
     value = completion.value
     if value is not None and _validated(type(value), completion.text) != value:
         record["value"] = value.model_dump_json(by_alias=True, round_trip=True)
-    spent = {name: number for name, number in asdict(completion.usage).items() if number}
-    return record | {"usage": spent}
+    record["usage"] = _told(completion.usage)
+    if completion.worth != completion.usage:
+        record["worth"] = _told(completion.worth)
+    return record
 
 
 def answer_of(record: object, request: ModelRequest) -> Completion | None:
     """Make the completion of a request out of what was kept of it, held against the request's schema anew.
 
-    Nothing is spent on it now: its usage says that an answer was reused, not what it once cost.
+    Nothing is spent on it now: its usage says that an answer was reused. What it once cost is told by `first_usage`;
+    where that was not written down, it is one call, and tokens by an estimate.
 
     Returns
     -------
@@ -107,11 +113,12 @@ def answer_of(record: object, request: ModelRequest) -> Completion | None:
         finish_reason=record["finish_reason"],
         error=record.get("error", ""),
         usage=Usage(items=1, reused=1),
+        first_usage=_worth_of(record, request),
     )
 
 
 def spent_on(record: Mapping[str, Any]) -> Usage:
-    """Return what a kept answer has once cost.
+    """Return what was spent on an answer by who kept it.
 
     Examples
     --------
@@ -121,17 +128,39 @@ def spent_on(record: Mapping[str, Any]) -> Usage:
     return Usage(**record.get("usage", {}))
 
 
+def _told(usage: Usage) -> dict[str, Any]:
+    return {name: number for name, number in asdict(usage).items() if number}
+
+
+def _worth_of(record: Mapping[str, Any], request: ModelRequest) -> Usage:
+    worth = Usage(**record.get("worth", record.get("usage", {})))
+    if worth.calls:
+        return worth
+    return Usage(
+        calls=1,
+        items=1,
+        input_tokens=worth.input_tokens or sum(estimate_tokens(message.text) for message in request.messages),
+        output_tokens=worth.output_tokens or estimate_tokens(record["text"]),
+    )
+
+
 def _is_record(record: Mapping[Any, object]) -> bool:
     texts = [record.get("text"), record.get("finish_reason"), record.get("error", ""), record.get("value", "")]
     status = record.get("status", "done")
-    usage = record.get("usage", {})
+    usages = [record.get("usage", {}), record.get("worth", {})]
     return (
         all(isinstance(text, str) for text in texts)
         and status in ("done", "invalid", "failed")
         and (status == "done") == (not record.get("error"))
-        and isinstance(usage, Mapping)
-        and usage.keys() <= _USAGE_FIELDS
-        and all(isinstance(number, int | float) for number in usage.values())
+        and all(map(_is_usage, usages))
+    )
+
+
+def _is_usage(told: object) -> bool:
+    return (
+        isinstance(told, Mapping)
+        and told.keys() <= _USAGE_FIELDS
+        and all(isinstance(number, int | float) for number in told.values())
     )
 
 

@@ -49,10 +49,12 @@ class CachingModel:
     Answers that are `done` are kept, before their futures end; what is `invalid` or `failed` is asked again next time.
     But of an answer that was cut off for its length, at a temperature of 0, it is kept that it was, for it would be so
     again. A kept answer is held against the request's schema again; one that does not fit is as good as none. It is
-    there as soon as `submit` returns. Of several equal requests under way at once, one is made.
+    there as soon as `submit` returns. Of several equal requests under way at once, one is made, unless a later one
+    allows more attempts.
 
     What an answer has cost is told once: to who asks for it first, and again to who finds it in the store if that one
-    has never called `settle`, because it died or failed.
+    has never called `settle`, because it died or failed; but to nobody whose request does not allow as many calls. What
+    a reused answer has once cost is told by its `first_usage`.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ class CachingModel:
 
     def submit(self, request: ModelRequest) -> Future[Completion]:
         """Take a request, and answer it at once if the answer is known."""
-        shared, waiting, is_first = self._under_way.join(request_key(self.fingerprint, request))
+        shared, waiting, is_first = self._under_way.join(request_key(self.fingerprint, request), request.attempts)
         if not is_first:
             return waiting
         try:
@@ -150,7 +152,7 @@ class CachingModel:
         if known is None or not isinstance(record, dict) or not _is_kept(known, request):
             return None
         spent = spent_on(record)
-        if spent == Usage() or not self._claim(key):
+        if spent == Usage() or not _covers(request.attempts, spent.calls) or not self._claim(key):
             return known
         return replace(known, usage=spent)
 
@@ -194,10 +196,11 @@ class _Run:
 class _Waiting(Future[Completion]):
     """What one caller waits for; cancelling it cancels the request only if nobody else waits for that."""
 
-    def __init__(self, shared: _Shared, under_way: _UnderWay) -> None:
+    def __init__(self, shared: _Shared, under_way: _UnderWay, attempts: int | None) -> None:
         super().__init__()
         self.shared = shared
         self.under_way = under_way
+        self.attempts = attempts
         # Whether it is settled how it ends; guarded by the lock, which must be free when it does end, for
         # its callbacks are somebody else's code.
         self.is_claimed = False
@@ -230,6 +233,7 @@ class _Shared:
     """A request under way, and who waits for it."""
 
     key: str
+    attempts: int | None = None
     waiting: list[_Waiting] = field(default_factory=list)
     asked: Future[Completion] | None = None
     is_being_cancelled: bool = False
@@ -243,17 +247,24 @@ class _UnderWay:
     lock: RLock = field(default_factory=RLock)
     requests: dict[str, _Shared] = field(default_factory=dict)
 
-    def join(self, key: str) -> tuple[_Shared, _Waiting, bool]:
-        """Wait for a request, and tell whether nobody did before."""
+    def join(self, key: str, attempts: int | None) -> tuple[_Shared, _Waiting, bool]:
+        """Wait for a request that may be made as often at least, and tell whether nobody did before."""
         with self.lock:
-            is_first = key not in self.requests
-            shared = self.requests.setdefault(key, _Shared(key))
-            waiting = _Waiting(shared, self)
+            known = self.requests.get(key)
+            # Who may try more often must not fail because another may not.
+            is_first = known is None or not _covers(known.attempts, attempts)
+            shared = _Shared(key, attempts) if known is None or is_first else known
+            self.requests[key] = shared
+            waiting = _Waiting(shared, self, attempts)
             shared.waiting.append(waiting)
         return shared, waiting, is_first
 
     def end(self, shared: _Shared, outcome: Completion | BaseException | None) -> None:
-        """Pass the outcome on to all who wait; the first of them bears the cost."""
+        """Pass the outcome on to all who wait; the first of them that allows as many calls bears the cost.
+
+        There is none if those who did have given up; the cost is then lost as that of other requests given up is.
+        """
+        calls = outcome.usage.calls if isinstance(outcome, Completion) else 0
         with self.lock:
             if shared.is_being_cancelled and outcome is None:
                 return
@@ -261,8 +272,9 @@ class _UnderWay:
             waiting = [one for one in shared.waiting if not one.is_claimed]
             for one in waiting:
                 one.is_claimed = True
-        for number, one in enumerate(waiting):
-            one.end(_at_no_cost(outcome) if number else outcome)
+        bearer = next((one for one in waiting if _covers(one.attempts, calls)), None)
+        for one in waiting:
+            one.end(outcome if one is bearer else _at_no_cost(outcome))
 
     def claim_to_cancel(self, waiting: _Waiting) -> bool:
         """Settle that one who waits is cancelled, unless it has begun or ended."""
@@ -285,6 +297,11 @@ class _UnderWay:
             del self.requests[shared.key]
 
 
+def _covers(allowed: int | None, calls: int | None) -> bool:
+    """Whether as many calls are allowed; None stands for any number."""
+    return allowed is None or (calls is not None and calls <= allowed)
+
+
 def _is_kept(answer: Completion, request: ModelRequest) -> bool:
     """Whether an answer is worth keeping: asked again, the model would say the same."""
     if answer.status == "invalid":
@@ -304,4 +321,4 @@ def _at_no_cost(outcome: Completion | BaseException | None) -> Completion | Base
     if not isinstance(outcome, Completion):
         return outcome
     usage = Usage(items=1, reused=1) if outcome.status == "done" else Usage()
-    return replace(outcome, usage=usage, seconds=0.0, attempts=0)
+    return replace(outcome, usage=usage, first_usage=outcome.worth, seconds=0.0, attempts=0)

@@ -147,6 +147,26 @@ class Doubts:
             return True
         return self._refused.setdefault((rung, schema), about) != about
 
+    def settled(
+        self, dialect: Dialect, refused: dict[Rung, RefusedError], *, about: object, schema: object = None
+    ) -> Dialect:
+        """Return what is learnt from a dialect that was come to by refusals: ways that are in doubt are kept.
+
+        Parameters
+        ----------
+        dialect
+            What was said in the end.
+        refused
+            The ways to ask for JSON that were refused before, best first, and what the server said.
+        about, schema
+            As for `confirm`.
+        """
+        kept = dialect.rung
+        for rung in reversed(refused):
+            if not self.confirm(rung, refused[rung], about=about, schema=schema):
+                kept = rung
+        return replace(dialect, rung=kept)
+
     def dispel(self, rung: Rung, *, schema: object = None) -> None:
         """Take note that a way was understood."""
         self._refused.pop((rung, schema), None)

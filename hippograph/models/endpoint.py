@@ -96,6 +96,7 @@ class Endpoint:
         tokens: int = 0,
         check: Callable[[dict[str, Any]], object] | None = None,
         pieces: Callable[[], Pieces] | None = None,
+        attempts: int | None = None,
     ) -> Reply:
         """Send a request until it is answered.
 
@@ -113,6 +114,8 @@ class Endpoint:
             Raises `TransientError` for an answer that is none.
         pieces
             Makes what puts a streamed answer together; None for answers in one piece.
+        attempts
+            How often at most, with those that the tally has; None for as often as the limits allow.
 
         Raises
         ------
@@ -127,7 +130,8 @@ class Endpoint:
         async def attempt(turn: Turn) -> Reply:
             return await self._attempt(path, body, turn, tally, check, pieces)
 
-        return await self._until_answered(attempt, tokens=tokens, tally=tally, attempts=self.limits.attempts)
+        most = self.limits.attempts if attempts is None else min(self.limits.attempts, attempts - tally.calls)
+        return await self._until_answered(attempt, tokens=tokens, tally=tally, attempts=most)
 
     async def ask(
         self, path: str, send: Callable[[AsyncOpenAI], Awaitable[_Result]], *, attempts: int | None = None
@@ -193,7 +197,7 @@ class Endpoint:
         try:
             return await retrying(attempt)
         except TransientError as error:
-            self._give_up(error, tally, born)
+            self._give_up(error, tally, born, is_early=attempts < self.limits.attempts)
 
     def _settle(self) -> None:
         """Have what belongs to the loop made anew if that is another one."""
@@ -312,8 +316,7 @@ class Endpoint:
 
         if isinstance(error, openai.APIStatusError):
             self._ever_answered = True
-            told = error.body if error.body is not None else error.response.text
-            status = error.status_code
+            status, told = error.status_code, error.response.text if error.body is None else error.body
             if 300 <= status < 400:
                 self._break(self._redirected(status, error.response.headers.get("location") or ""))
             if is_fatal(status, error.body) and not self._is_of_one_request(status, model):
@@ -375,7 +378,7 @@ class Endpoint:
         _LOG.debug("%s: %s; attempt %d follows in %.1f s", self._address.shown, error, state.attempt_number + 1, wait)
         return wait
 
-    def _give_up(self, error: TransientError, tally: Tally, born: int) -> NoReturn:
+    def _give_up(self, error: TransientError, tally: Tally, born: int, *, is_early: bool) -> NoReturn:
         message = f"{error}; {tally.calls} attempts"
         if self._breaks != born:
             raise ModelError(self._broken_by) from None
@@ -384,7 +387,9 @@ class Endpoint:
                 f"the server {self._address.shown} does not answer: {message}; start it, or check the base URL and the "
                 "network"
             )
-        self.count_failed(message)
+        # Had it been sent as often as others are, it might have been answered.
+        if not is_early:
+            self.count_failed(message)
         raise UnansweredError(message) from None
 
     def _break(self, message: str) -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,14 +18,14 @@ from hippograph.models.batch_desk import Answered, BatchDesk
 from hippograph.models.batch_ledger import BatchLedger
 from hippograph.models.batch_server import BatchTerms, Line
 from hippograph.models.chat_answers import ChatAnswer
-from hippograph.models.dialect import Dialect, too_long
+from hippograph.models.dialect import Dialect, Doubts, too_long
 from hippograph.models.endpoint import Endpoint
 from hippograph.models.openai_chat import OpenAIChat
 from hippograph.models.pacing import Limits
 from hippograph.models.prices import Price
 from hippograph.models.replies import usage_of
 from hippograph.models.server_faults import RefusedError, TransientError
-from hippograph.models.structured import Exchange
+from hippograph.models.structured import Exchange, Rung
 from hippograph.types import Usage
 
 __all__ = ["OpenAIBatch"]
@@ -147,8 +147,8 @@ class OpenAIBatch:
         Returns
         -------
         The future completion. Its status is `failed` if the server calls the request wrong, or all batches that it was
-        in have left it unanswered. The future raises `ModelError` if the server takes no batches, or the ledger cannot
-        be used.
+        in, or may be in by `request.attempts`, have left it unanswered. The future raises `ModelError` if the server
+        takes no batches, or the ledger cannot be used.
 
         Raises
         ------
@@ -181,29 +181,39 @@ class OpenAIBatch:
         dialect = self._state.dialect
         exchange = Exchange(request, rungs=dialect.rungs)
         bill = _Bill()
+        refused: dict[Rung, RefusedError] = {}
         while True:
             rung = exchange.rung if request.schema is not None else None
             line = Line.of(self._body(exchange, request, dialect), place=self._place)
             try:
                 answer = await self._ask(desk, line, bill)
             except TransientError as error:
-                if bill.failures >= self.limits.attempts:
+                if bill.failures >= self.limits.attempts or not request.allows(bill.calls):
                     return self._failed(f"{error}; sent in {bill.calls} batches", bill)
             except RefusedError as refusal:
                 other = dialect.without(refusal, rung=rung)
                 if other is None:
                     return self._failed(str(refusal), bill, reason="length" if too_long(refusal) else "")
                 if other.rung != dialect.rung:
+                    refused[dialect.rung] = refusal
                     exchange.lower()
                 dialect = other
+                if not request.allows(bill.calls):
+                    # Whether this is understood, the next request finds out; else all would be refused as this was.
+                    self._learn(self._state.doubts.settled(dialect, refused, about=request.messages))
+                    return self._failed(f"{refusal}; sent in {bill.calls} batches", bill)
             else:
-                self._state.dialect = self._state.dialect.joined(dialect)
-                if exchange.take(*answer[:2], refusal=answer.refusal):
-                    break
-        completion = exchange.completion(usage=self._usage(bill), seconds=bill.seconds, attempts=bill.calls)
+                self._learn(dialect)
+                if exchange.take(*answer[:2], refusal=answer.refusal, is_last=not request.allows(bill.calls)):
+                    return await self._ended(exchange.completion(), bill, desk)
+
+    async def _ended(self, completion: Completion, bill: _Bill, desk: BatchDesk) -> Completion:
         if completion.status != "done":
             await desk.forget(bill.lines)
-        return completion
+        return self._booked(completion, bill)
+
+    def _learn(self, dialect: Dialect) -> None:
+        self._state.dialect = self._state.dialect.joined(dialect)
 
     async def _ask(self, desk: BatchDesk, line: Line, bill: _Bill) -> ChatAnswer:
         try:
@@ -251,25 +261,19 @@ class OpenAIBatch:
         return body | dict(self.extra_body)
 
     def _failed(self, error: str, bill: _Bill, *, reason: str = "") -> Completion:
-        return Completion(
-            status="failed",
-            finish_reason=reason,
-            error=error,
-            usage=self._usage(bill),
-            seconds=bill.seconds,
-            attempts=bill.calls,
-        )
+        return self._booked(Completion(status="failed", finish_reason=reason, error=error), bill)
 
-    def _usage(self, bill: _Bill) -> Usage:
-        price = 0.0 if self.price is None else self.price.cost(bill.read, bill.written)
-        return Usage(
-            calls=bill.calls,
-            items=1,
-            input_tokens=bill.read,
-            output_tokens=bill.written,
-            reused=0 if bill.calls else 1,
-            cost=price * self.price_share,
-        )
+    def _booked(self, completion: Completion, bill: _Bill) -> Completion:
+        usage = replace(self._usage(bill.calls, bill.read, bill.written), reused=0 if bill.calls else 1)
+        first = None
+        if bill.reused:
+            first = usage + sum((self._usage(1, *usage_of(body)) for body in bill.reused), Usage())
+            first = replace(first, items=1, reused=0)
+        return replace(completion, usage=usage, first_usage=first, seconds=bill.seconds, attempts=bill.calls)
+
+    def _usage(self, calls: int, read: int, written: int) -> Usage:
+        cost = 0.0 if self.price is None else self.price.cost(read, written) * self.price_share
+        return Usage(calls=calls, items=1, input_tokens=read, output_tokens=written, cost=cost)
 
 
 @dataclass(slots=True)
@@ -277,18 +281,20 @@ class _State:
     """What a model has learnt about its server, and where its requests wait."""
 
     dialect: Dialect = field(default_factory=Dialect)
+    doubts: Doubts = field(default_factory=Doubts)
     desk: BatchDesk | None = None
 
 
 @dataclass(slots=True)
 class _Bill:
-    """What a request has cost so far, and the lines that were answered."""
+    """What a request has cost so far, the lines that were answered, and the answers that cost nothing any more."""
 
     calls: int = 0
     failures: int = 0
     read: int = 0
     written: int = 0
     lines: list[str] = field(default_factory=list)
+    reused: list[dict[str, Any]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
 
     @property
@@ -303,3 +309,5 @@ class _Bill:
             self.calls += 1
             self.read += read
             self.written += written
+        else:
+            self.reused.append(answered.body)

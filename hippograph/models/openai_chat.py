@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, Final
 
@@ -105,7 +105,8 @@ class OpenAIChat:
         Returns
         -------
         The future completion. Its status is `failed` if all attempts were in vain or the server calls the request
-        wrong; if it is too long for the model, the finish reason is then `length`. The future raises `ModelError` if
+        wrong; if it is too long for the model, the finish reason is then `length`. Where `request.attempts` ends it, it
+        is what it is by then: `failed` or `invalid`. The future raises `ModelError` if
         the key, the address or the name of the model is wrong, or the server cannot be reached. It can be cancelled at
         any time, also when the request is under way.
 
@@ -129,7 +130,7 @@ class OpenAIChat:
             rung = exchange.rung if request.schema is not None else None
             body = self._body(exchange, request, dialect)
             try:
-                answer = await self._send(body, request.sampling.max_tokens, tally)
+                answer = await self._send(body, request, tally)
             except UnansweredError as error:
                 return self._failed(str(error), tally)
             except RefusedError as refusal:
@@ -141,28 +142,36 @@ class OpenAIChat:
                     refused[dialect.rung] = refusal
                     exchange.lower()
                 dialect = other
-                continue
+                if request.allows(tally.calls):
+                    continue
+                # Whether this is understood, the next request finds out; else every one would be refused as this was.
+                self._learn(request, dialect, refused)
+                return self._failed(f"{refusal}; {tally.calls} attempts", tally)
+            if request.schema is not None:
+                self._doubts.dispel(dialect.rung, schema=request.schema)
             self._learn(request, dialect, refused)
-            if exchange.take(*answer[:2], refusal=answer.refusal):
+            if exchange.take(*answer[:2], refusal=answer.refusal, is_last=not request.allows(tally.calls)):
                 return exchange.completion(usage=tally.usage(self.price), seconds=tally.seconds, attempts=tally.calls)
 
     def _learn(self, request: ModelRequest, dialect: Dialect, refused: dict[Rung, RefusedError]) -> None:
-        """Give up for good what was refused, now that the server has understood what was said instead."""
-        if request.schema is not None:
-            self._doubts.dispel(dialect.rung, schema=request.schema)
-        kept = dialect.rung
-        for rung in reversed(refused):
-            if not self._doubts.confirm(rung, refused[rung], about=request.messages, schema=request.schema):
-                kept = rung
-        self._learnt[0] = self._learnt[0].joined(replace(dialect, rung=kept))
+        """Give up for good what was refused."""
+        taught = self._doubts.settled(dialect, refused, about=request.messages, schema=request.schema)
+        self._learnt[0] = self._learnt[0].joined(taught)
 
-    async def _send(self, body: Mapping[str, Any], max_tokens: int, tally: Tally) -> ChatAnswer:
+    async def _send(self, body: Mapping[str, Any], request: ModelRequest, tally: Tally) -> ChatAnswer:
         tokens = 0
         if self.limits.tokens_per_minute is not None:
             length = sum(len(message["content"].encode()) for message in body["messages"])
-            tokens = length // _BYTES_PER_TOKEN + max_tokens
-        pieces = ChatPieces if self.stream else None
-        reply = await self._endpoint.post(_PATH, body, tally=tally, tokens=tokens, check=ChatAnswer.of, pieces=pieces)
+            tokens = length // _BYTES_PER_TOKEN + request.sampling.max_tokens
+        reply = await self._endpoint.post(
+            _PATH,
+            body,
+            tally=tally,
+            tokens=tokens,
+            check=ChatAnswer.of,
+            pieces=ChatPieces if self.stream else None,
+            attempts=request.attempts,
+        )
         return ChatAnswer.of(reply.json)
 
     def _body(self, exchange: Exchange, request: ModelRequest, dialect: Dialect) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class RecordedModel:
     """Gives the answers of a file that `RecordingModel` wrote; asks nobody.
 
     A request that the file does not have ends in `ModelError`. What the recorded model spent is not spent again:
-    usage says that an answer was reused.
+    usage says that an answer was reused, and `first_usage` what it once cost.
 
     Parameters
     ----------

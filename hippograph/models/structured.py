@@ -119,7 +119,7 @@ class Exchange:
         self._rungs = self._rungs[1:]
         return True
 
-    def take(self, text: str, finish_reason: str, *, refusal: str = "") -> bool:
+    def take(self, text: str, finish_reason: str, *, refusal: str = "", is_last: bool = False) -> bool:
         """Take an answer.
 
         Parameters
@@ -130,6 +130,8 @@ class Exchange:
             Why it stopped, in the words of its server; empty if unknown.
         refusal
             What it said instead, where its server tells that apart.
+        is_last
+            Whether nothing may be sent any more, so that it is not asked again whatever it is.
 
         Returns
         -------
@@ -149,10 +151,10 @@ class Exchange:
         try:
             value = read_answer(text, schema)
         except InvalidAnswerError as error:
-            return self._reject(answer, reason, str(error))
+            return self._reject(answer, reason, str(error), is_last=is_last)
         except Exception as error:  # noqa: BLE001 - a schema's own checks may raise anything; one answer ends no run
             _log.warning("an answer for %s could not be read", schema.__name__, exc_info=True)
-            return self._reject(answer, reason, f"it could not be read ({type(error).__name__})")
+            return self._reject(answer, reason, f"it could not be read ({type(error).__name__})", is_last=is_last)
         return self._end("done", answer, reason, value=value)
 
     def completion(self, *, usage: Usage | None = None, seconds: float = 0.0, attempts: int = 0) -> Completion:
@@ -170,8 +172,8 @@ class Exchange:
             return self._end("done", text, reason)
         return self._end("invalid", text, reason, error=self._cut_off if reason == "length" else "the answer is empty")
 
-    def _reject(self, answer: str, reason: str, error: str) -> bool:
-        if self._rejected is None and self._may_ask_again:
+    def _reject(self, answer: str, reason: str, error: str, *, is_last: bool) -> bool:
+        if self._rejected is None and self._may_ask_again and not is_last:
             self._rejected = (answer, error)
             return False
         return self._end("invalid", answer, reason, error=error)

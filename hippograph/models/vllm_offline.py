@@ -342,7 +342,7 @@ class _Line:
         reason = answer.finish_reason or ""
         if reason in ("abort", "error"):
             turn.future.set_result(self._failed(turn, f"vLLM gave up the request ({reason}); see its log"))
-        elif turn.exchange.take(answer.text, reason):
+        elif turn.exchange.take(answer.text, reason, is_last=not turn.request.allows(turn.tally.calls)):
             tally = turn.tally
             found = turn.exchange.completion(usage=tally.usage(self.price), seconds=tally.seconds, attempts=tally.calls)
             turn.future.set_result(found)

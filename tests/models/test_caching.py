@@ -66,6 +66,7 @@ ANSWER = Completion(
     seconds=1.0,
 )
 FREE = Usage(items=1, reused=1)
+REUSED = replace(ANSWER, usage=FREE, first_usage=ANSWER.usage, seconds=0.0, attempts=0)
 
 
 @pytest.mark.parametrize("setting", [{}, {"seconds": 0.001}, {"order": (2, 0, 1)}], ids=["at once", "threads", "order"])
@@ -84,7 +85,7 @@ def test_an_answer_is_paid_for_once(tmp_path):
     model = CachingModel(model=scripted, responses=ResponseStore(path))
     assert model.submit(ask()).result() == ANSWER
     again = model.submit(ask()).result()
-    assert again == replace(ANSWER, usage=FREE, seconds=0.0, attempts=0)
+    assert again == REUSED
     model.settle()
     model.close()
     later = CachingModel(model=scripted, responses=ResponseStore(path))
@@ -175,7 +176,7 @@ def test_repaired_answers_come_back_as_they_were(text, names, fits):
     answer = replace(ANSWER, text=value.model_dump_json() if fits else text, value=value)
     record = record_of(answer)
     assert ("value" in record) != fits
-    assert answer_of(record, ask()) == replace(answer, usage=FREE, seconds=0.0, attempts=0)
+    assert answer_of(record, ask()) == replace(REUSED, text=answer.text, value=value)
 
 
 def test_equal_requests_under_way_are_one():
@@ -191,7 +192,7 @@ def test_equal_requests_under_way_are_one():
     later.futures[0].set_result(ANSWER)
     assert saved_before == [1]
     assert [future.result().usage.calls for future in (one, two, three)] == [2, 0, 0]
-    assert two.result() == three.result() == replace(ANSWER, usage=FREE, seconds=0.0, attempts=0)
+    assert two.result() == three.result() == REUSED
     assert not other.done()
     later.futures[1].set_exception(ModelError("gone"))
     with pytest.raises(ModelError, match="gone"):
