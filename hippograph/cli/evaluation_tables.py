@@ -12,7 +12,8 @@ from rich.table import Table
 from hippograph.cli.console import output
 from hippograph.evaluation.bootstrap import Interval
 from hippograph.evaluation.by_measure import ByMeasure
-from hippograph.evaluation.comparison import Comparison, Difference
+from hippograph.evaluation.comparison import Comparison
+from hippograph.evaluation.differences import Difference
 from hippograph.evaluation.results import Evaluation, TypeEvaluation
 
 __all__ = ["show"]

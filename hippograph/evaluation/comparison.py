@@ -2,54 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from hippograph.errors import InputError
-from hippograph.evaluation.bootstrap import RESAMPLES, Interval
+from hippograph.evaluation.bootstrap import RESAMPLES
 from hippograph.evaluation.by_measure import ByMeasure
-from hippograph.evaluation.holm import holm
-from hippograph.evaluation.intervals import FEWEST_QUESTIONS
-from hippograph.evaluation.randomization import randomization_intervals, randomization_test
+from hippograph.evaluation.differences import Difference, paired_differences
 from hippograph.evaluation.results import Evaluation
 from hippograph.types import DoubleArray
 
-__all__ = ["Comparison", "Difference", "compare"]
+__all__ = ["Comparison", "compare"]
 
 _PRIMARY: Final = 5  # the depth at which the authors of HippoRAG 2 compare retrievers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
-    """How far a retriever is above the baseline in one measure.
-
-    Parameters
-    ----------
-    mean
-        Mean over the questions, -1 to 1.
-    interval
-        Its 95 % confidence interval, which leaves 0 out if and only if the p-value is below 0.05, as long as some
-        questions differ more than others; None if there are fewer than ten questions.
-    p_value
-        How often chance alone would set the two as far apart: paired randomisation test, on both sides.
-    adjusted
-        The p-value after Holm's correction for all retrievers that are compared with the baseline in this measure;
-        not for all measures: let one decide, the `primary` of the comparison.
-    """
-
-    mean: float
-    interval: Interval | None
-    p_value: float
-    adjusted: float
-
-    def to_json(self) -> dict[str, object]:
-        """Return everything as JSON values."""
-        interval = None if self.interval is None else self.interval.to_json()
-        return {"mean": self.mean, "interval": interval, "p": self.p_value, "p_holm": self.adjusted}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,23 +104,8 @@ def compare(
     others = [name for name in evaluations if name != baseline]
     base = _columns(reference, reference, name=baseline)
     apart = [_columns(evaluations[name], reference, name=name) - base for name in others]
-    p_values = [randomization_test(values, resamples=resamples, seed=seed).tolist() for values in apart]
-    adjusted = [holm(family) for family in zip(*p_values, strict=True)]
-    differences = {
-        name: reference.per_question.filled(
-            [
-                Difference(mean=mean, interval=interval, p_value=p_value, adjusted=family[place])
-                for mean, interval, p_value, family in zip(
-                    _means(apart[place]),
-                    _intervals(apart[place], resamples, seed),
-                    p_values[place],
-                    adjusted,
-                    strict=True,
-                )
-            ]
-        )
-        for place, name in enumerate(others)
-    }
+    tested = paired_differences(apart, resamples=resamples, seed=seed)
+    differences = {name: reference.per_question.filled(found) for name, found in zip(others, tested, strict=True)}
     return Comparison(baseline=baseline, evaluations=dict(evaluations), differences=differences)
 
 
@@ -165,13 +118,3 @@ def _columns(evaluation: Evaluation, reference: Evaluation, *, name: str) -> Dou
             f"{len(wanted.mrr)} at {list(wanted.recall)}; evaluate both on the same questions at the same depths"
         )
     return np.array([[values[id] for values in found.flat()] for id in wanted.mrr])
-
-
-def _means(apart: DoubleArray) -> list[float]:
-    return [math.fsum(column) / len(column) for column in apart.T.tolist()]
-
-
-def _intervals(apart: DoubleArray, resamples: int, seed: int) -> Sequence[Interval | None]:
-    if len(apart) < FEWEST_QUESTIONS:
-        return [None] * apart.shape[1]
-    return randomization_intervals(apart, resamples=resamples, seed=seed)

@@ -16,6 +16,7 @@ from hippograph.evaluation.datasets import QuestionSet
 from hippograph.evaluation.intervals import mean_intervals
 from hippograph.evaluation.measures import Qrels, Run, all_recall, mean, ndcg, recall, reciprocal_rank
 from hippograph.evaluation.results import Evaluation, TypeEvaluation
+from hippograph.evaluation.units import Unit, check_known, counted_as, unit_of
 from hippograph.protocols import Retriever
 from hippograph.types import Hit, Ranking
 
@@ -23,8 +24,6 @@ __all__ = ["DEPTHS", "evaluate"]
 
 DEPTHS = (2, 5, 10)
 """The customary depths for questions over two to four documents."""
-
-_SHOWN_IDS = 5
 
 
 def evaluate(
@@ -95,18 +94,18 @@ def evaluate(
         raise InputError(f"none of the {len(questions.questions)} questions has gold; give questions with gold")
     gold = {id for grades in qrels.values() for id in grades}
     if known is not None:
-        _check_known(qrels, known)
+        check_known(qrels, known)
     texts = {question.id: question.text for question in questions.questions if question.gold}
     hits, latencies, recognition = _ask(retriever, texts, depth=depths[-1])
-    by_passage = any(_is_gold_part(hit, gold) for found in hits.values() for hit in found)
-    run = {id: _collapsed(found, gold, by_passage=by_passage, depth=depths[-1]) for id, found in hits.items()}
+    unit = unit_of((hit.passage for found in hits.values() for hit in found), gold)
+    run = {id: _collapsed(found, gold, unit=unit, depth=depths[-1]) for id, found in hits.items()}
     p50, p95 = np.percentile(latencies, [50, 95], method="linear").tolist()
     found = _per_question(qrels, run, depths)
     means = found.apply(mean)
     return Evaluation(
         n=len(qrels),
         n_without_gold=questions.n_without_gold,
-        unit="passage" if by_passage else "document",
+        unit=unit,
         recall=means.recall,
         all_recall=means.all_recall,
         ndcg=means.ndcg,
@@ -118,18 +117,6 @@ def evaluate(
         per_question=found,
         intervals=_intervals(found, resamples),
     )
-
-
-def _check_known(qrels: Qrels, known: Container[str]) -> None:
-    # A dict keeps the order of the questions, which a set would lose.
-    unknown = list(dict.fromkeys(id for grades in qrels.values() for id in grades if id not in known))
-    if unknown:
-        shown = ", ".join(repr(id) for id in unknown[:_SHOWN_IDS])
-        more = ", ..." if len(unknown) > _SHOWN_IDS else ""
-        raise InputError(
-            f"{len(unknown)} gold ids are not in the index: {shown}{more}; index the corpus that the questions belong "
-            "to, and see that none of its passages were skipped"
-        )
 
 
 def _ask(
@@ -170,15 +157,10 @@ def _check_scores(text: str, hits: Sequence[Hit]) -> None:
         before = hit.score
 
 
-def _is_gold_part(hit: Hit, gold: Container[str]) -> bool:
-    return hit.passage.id != hit.passage.document and hit.passage.id in gold
-
-
-def _collapsed(hits: Sequence[Hit], gold: Container[str], *, by_passage: bool, depth: int) -> dict[str, float]:
+def _collapsed(hits: Sequence[Hit], gold: Container[str], *, unit: Unit, depth: int) -> dict[str, float]:
     scores: dict[str, float] = {}
     for hit in hits:
-        part = by_passage and (_is_gold_part(hit, gold) or hit.passage.document not in gold)
-        scores.setdefault(hit.passage.id if part else hit.passage.document, hit.score)
+        scores.setdefault(counted_as(hit.passage, gold, unit=unit), hit.score)
         if len(scores) == depth:
             break
     return scores
