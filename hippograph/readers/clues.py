@@ -56,8 +56,7 @@ def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, Non
     """Look up the question.
 
     With `clue`, the model first drafts an answer, clues and surrogate queries; each is looked up apart, and the
-    rankings are fused, that of the question counting as much as all others together. If the model fails at it, the
-    question is looked up alone.
+    rankings are fused. If the model fails at it, the question is looked up alone.
 
     Parameters
     ----------
@@ -97,6 +96,5 @@ def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, Non
     if not queries:
         desk.evidence = found[0].hits
         return desk.evidence
-    weights = [float(len(queries)), *[1.0] * len(queries)]
-    desk.evidence = fused([step.hits for step in found], weights=weights)[:k]
+    desk.evidence = fused([step.hits for step in found])[:k]
     return desk.evidence

@@ -269,11 +269,11 @@ class Desk:
                 future.cancel()
 
     def _book(self, request: ModelRequest, completion: Completion) -> None:
-        worth = completion.usage
+        worth = completion.worth
         self._calls += max(1, worth.calls)
         self._tokens += worth.tokens
         self._slowest = max(self._slowest, completion.seconds)
-        if completion.attempts == 1 and worth.input_tokens:
+        if worth.calls == 1 and worth.input_tokens:
             estimated = sum(estimate_tokens(message.text) for message in request.messages)
             self._doubt = max(self._doubt, worth.input_tokens / max(1, estimated))
 
