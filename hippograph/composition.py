@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Final
 
 from hippograph.completions import Sampling
-from hippograph.errors import IndexMismatchError, InputError
+from hippograph.errors import IndexMismatchError, InputError, MissingExtraError, ModelError
 from hippograph.index.indexer import Indexer
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.no_extractor import NoExtractor
@@ -30,6 +30,9 @@ from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 __all__ = ["EXTRACTORS", "READERS", "RETRIEVERS", "Composition", "extractor_named", "extractor_of", "remembering"]
 __all__ += ["settling"]
 
+_OWN_SNAPSHOT: Final = (
+    "a retriever made by hand has a snapshot and options of its own; give its name and the filter to `parts.retriever`"
+)
 EXTRACTORS: Final = ("spacy", "llm", "replay:FILE", "none")
 """The extractors that are known by name."""
 
@@ -176,7 +179,7 @@ class Composition:
 
     def retriever(
         self,
-        name: str = "default",
+        name: str | Retriever = "default",
         *,
         filter: str | MetadataFilter | None = None,
         variant: Variant | None = None,
@@ -186,7 +189,8 @@ class Composition:
         Parameters
         ----------
         name
-            One of `RETRIEVERS`, with its options behind a colon if it is to have some: `hipporag2:parity`.
+            One of `RETRIEVERS`, with its options behind a colon if it is to have some: `hipporag2:parity`. A retriever
+            made by hand is returned as it is.
         filter
             Documents to look at, as for `part`.
         variant
@@ -195,10 +199,15 @@ class Composition:
         Raises
         ------
         InputError
-            If there is none of this name, it has no such option, or the filter cannot be read.
+            If there is none of this name, it has no such option, the filter cannot be read, or something is asked of a
+            retriever that was made by hand.
         IndexMismatchError
             If there is a filter, and the graph was made with other settings.
         """
+        if not isinstance(name, str):
+            if filter is not None or variant is not None:
+                raise InputError(_OWN_SNAPSHOT)
+            return name
         known, named = named_variant(name)
         if variant is not None and variant.given and named.given:
             raise InputError(f"the retriever {name!r} has options of its own beside {variant}; give them in one place")
@@ -250,11 +259,28 @@ class Composition:
             If there is none of this name, it has no such option, it lacks its language model, or `k` is below 1; and as
             for `retriever`.
         """
-        made = self.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
+        made = self.retriever(retriever, filter=filter)
         readers = Readers(
             language_model=self.language_model, cross_encoder=self.cross_encoder, embedder=self.indexer.embedder
         )
         return readers.make(name, retriever=made, k=k, sampling=sampling, budget=budget)
+
+    def books(self) -> AbstractContextManager[None]:
+        """Book what language models spend in a block; see `settling`."""
+        return settling(self.language_model, self.indexer.extractor)
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Retrieve or read in a block: what it spends is booked, and if it fails, altered files are looked for.
+
+        Raises
+        ------
+        DamagedIndexError
+            In place of another error, if a file of the current snapshot has been altered.
+        """
+        innocent = (InputError, MissingExtraError, ModelError)
+        with self.books(), suspecting_damage(self.place.path, innocent=innocent):
+            yield
 
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from hippograph.completions import Sampling
-from hippograph.composition import Composition, extractor_of, remembering, settling
-from hippograph.errors import InputError, MissingExtraError, ModelError
+from hippograph.composition import Composition, extractor_of, remembering
+from hippograph.errors import InputError
 from hippograph.index.budget import Budget, Stop
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
@@ -26,13 +25,11 @@ from hippograph.readers.reading import Watch, watched
 from hippograph.retrieve.explain import explain as explained
 from hippograph.retrievers import default_cross_encoder
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.snapshot import suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
 from hippograph.types import Answer, Explanation, ExtractionStatus, Ranking
 
 __all__ = ["HippoGraph"]
 
-_OWN_SNAPSHOT: Final = "a retriever made by hand has a snapshot of its own; give `parts.retriever` the filter instead"
 _OWN_SETTINGS: Final = "a reader made by hand has settings of its own; give them to `parts.reader` instead"
 
 
@@ -163,7 +160,7 @@ class HippoGraph:
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        with self._books(), self.parts.place.session(create=not reembed, wait=wait) as session:
+        with self.parts.books(), self.parts.place.session(create=not reembed, wait=wait) as session:
             return self.indexer.index(
                 sources,
                 session=session,
@@ -204,7 +201,7 @@ class HippoGraph:
             As for `index`, and if nothing was ever indexed.
         """
         load(sources)
-        with self._books(), self.parts.place.session(wait=wait) as session:
+        with self.parts.books(), self.parts.place.session(wait=wait) as session:
             chosen = sources or known_sources(session)
             return self.indexer.index(
                 chosen,
@@ -285,8 +282,8 @@ class HippoGraph:
         filter: str | MetadataFilter | None = None,
     ) -> list[Ranking]:
         """Rank passages for several queries, each as `retrieve` does."""
-        made = self._made(retriever, filter)
-        with self._books(), self._suspecting():
+        made = self.parts.retriever(retriever, filter=filter)
+        with self.parts.at_work():
             return made.retrieve(queries, k=k)
 
     def ask(
@@ -329,11 +326,11 @@ class HippoGraph:
             If something concerns every question: a wrong key, no server. Other failures are told by the answer.
         """
         if reader is None or isinstance(reader, str):
-            found = self._made(retriever, filter)
-            reader = self.parts.reader(reader, retriever=found, k=k, sampling=sampling, budget=budget)
+            made = self.parts.reader
+            reader = made(reader, retriever=retriever, filter=filter, k=k, sampling=sampling, budget=budget)
         elif any(given is not None for given in (filter, k, sampling, budget)):
             raise InputError(_OWN_SETTINGS)
-        with self._books(), self._suspecting():
+        with self.parts.at_work():
             return reader.read(question) if watch is None else watched(reader.steps(question), watch)
 
     def explain(
@@ -361,8 +358,8 @@ class HippoGraph:
         InputError, NoIndexError, IndexMismatchError, DamagedIndexError
             As for `retrieve`, and if there is no such passage.
         """
-        made = self.parts.retriever(retriever, filter=filter) if isinstance(retriever, str) else retriever
-        with self._books(), self._suspecting():
+        made = self.parts.retriever(retriever, filter=None if not isinstance(retriever, str) else filter)
+        with self.parts.at_work():
             return explained(made, question, snapshot=self.parts.part(filter), k=k, passage=passage)
 
     def status(self) -> dict[str, Any]:
@@ -378,19 +375,6 @@ class HippoGraph:
     def close(self) -> None:
         """Close the files; the object may be used again, and sees what is published by then."""
         self.parts.close()
-
-    def _made(self, retriever: str | Retriever, filter: str | MetadataFilter | None) -> Retriever:
-        if isinstance(retriever, str):
-            return self.parts.retriever(retriever, filter=filter)
-        if filter is not None:
-            raise InputError(_OWN_SNAPSHOT)
-        return retriever
-
-    def _suspecting(self) -> AbstractContextManager[None]:
-        return suspecting_damage(self.directory, innocent=(InputError, MissingExtraError, ModelError))
-
-    def _books(self) -> AbstractContextManager[None]:
-        return settling(self.parts.language_model, self.indexer.extractor)
 
     def __enter__(self) -> HippoGraph:
         return self
