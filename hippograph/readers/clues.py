@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from hippograph.readers.answering import told
 from hippograph.readers.desk import Desk
 from hippograph.readers.fusion import fused
-from hippograph.readers.tasks import one_line, task_request
+from hippograph.readers.tasks import Texts, one_line, task_request
 from hippograph.text.normalization import normalize
 from hippograph.types import Hit, Step
 
@@ -25,8 +25,8 @@ class _Clues(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     draft: str
-    clues: list[str]
-    queries: list[str]
+    clues: Texts
+    queries: Texts
 
     @field_validator("clues", "queries")
     @classmethod

@@ -7,13 +7,20 @@ notes. A server that keeps the beginnings of prompts computes these once for a r
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Annotated, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from hippograph.completions import ModelRequest, Sampling
 from hippograph.prompts.prompt import load_prompt, quoted
 
-__all__ = ["AnswerReply", "one_line", "task_request"]
+__all__ = ["AnswerReply", "Numbers", "Texts", "one_line", "task_request"]
+
+Numbers: TypeAlias = Annotated[list[int], Field(json_schema_extra={"maxItems": 20})]
+"""Numbers of passages. The server is told an end, for small models find none; more than that is not refused."""
+
+Texts: TypeAlias = Annotated[list[str], Field(json_schema_extra={"maxItems": 3})]
+"""A few questions or phrases."""
 
 
 def one_line(text: str) -> str:
@@ -27,7 +34,7 @@ class AnswerReply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     answer: str
-    support: list[int]
+    support: Numbers
     sufficient: bool
 
     @field_validator("answer")
