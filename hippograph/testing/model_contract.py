@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Final
 
 from pydantic import BaseModel, Field
@@ -74,7 +75,8 @@ def check_language_model(model: LanguageModel, *, timeout: float = 60.0) -> None
     Parameters
     ----------
     model
-        The model, which some fifty small requests are made of: those of `contract_requests`, each twice.
+        The model, which some sixty small requests are made of: those of `contract_requests`, each twice, and some of
+        them once more, with less allowed.
     timeout
         Seconds that all answers together may take.
 
@@ -97,6 +99,8 @@ def check_language_model(model: LanguageModel, *, timeout: float = 60.0) -> None
     requests = contract_requests()
     _check_answers(requests, [model.submit(request) for request in requests], timeout=timeout)
     _check_cancelling(model, requests, timeout=timeout)
+    capped = [replace(request, attempts=1) for request in requests[3:9]]
+    _check_answers(capped, [model.submit(request) for request in capped], timeout=timeout)
     _require(model.fingerprint == fingerprint, "the fingerprint is not stable")
 
 
@@ -122,6 +126,9 @@ def _check_completion(request: ModelRequest, completion: Completion) -> None:
     asked_or_reused = usage.calls + usage.reused
     _require(not done or asked_or_reused >= 1, f"{asked} an answer was neither asked for nor reused: {usage}")
     _require(usage.calls >= completion.attempts, f"{asked} {completion.attempts} attempts made {usage.calls} calls")
+    _require(not done or completion.worth.calls >= 1, f"{asked} an answer has never cost a call: {completion.worth}")
+    within = request.attempts is None or usage.calls <= request.attempts
+    _require(within, f"{asked} {usage.calls} calls were made, and {request.attempts} are allowed")
 
 
 def _check_cancelling(model: LanguageModel, requests: Sequence[ModelRequest], *, timeout: float) -> None:

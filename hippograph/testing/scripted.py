@@ -30,9 +30,9 @@ class ScriptedModel:
     """Answers from a script, and remembers what it was asked.
 
     A text is held against the request's schema as a server's answer is: small faults of its JSON are repaired, and if
-    it does not fit, it is `invalid`; but it is not asked for again. Tokens are counted in words. What is answered is
-    settled in the order of submission, whatever the order in which the answers come back, so that a test gives the
-    same result every time.
+    it does not fit, it is `invalid`; but it is not asked for again, however many attempts are allowed. Tokens are
+    counted in words. What is answered is settled in the order of submission, whatever the order in which the answers
+    come back, so that a test gives the same result every time.
 
     Parameters
     ----------

@@ -1,6 +1,7 @@
 import json
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -161,6 +162,7 @@ def test_a_schema_is_named_by_what_it_says():
         '{"text": "{\\"names\\": []}", "finish_reason": "stop", "status": "invalid", "error": "x"}',
         '{"text": "{\\"names\\": []}", "finish_reason": "stop", "usage": {"gold": 3}}',
         '{"text": "{\\"names\\": []}", "finish_reason": "stop", "usage": {"calls": "3"}}',
+        '{"text": "{\\"names\\": []}", "finish_reason": "stop", "worth": {"calls": "3"}}',
     ],
 )
 def test_what_is_kept_is_validated_again(kept):
@@ -177,6 +179,48 @@ def test_repaired_answers_come_back_as_they_were(text, names, fits):
     record = record_of(answer)
     assert ("value" in record) != fits
     assert answer_of(record, ask()) == replace(REUSED, text=answer.text, value=value)
+
+
+def test_what_an_answer_once_cost_is_told_however_often_it_is_handed_on(tmp_path):
+    scripted = ScriptedModel(answers=[ANSWER])
+    inner = CachingModel(model=scripted, responses=ResponseStore(tmp_path / "inner.sqlite"))
+    assert inner.submit(ask()).result().worth == ANSWER.usage
+    inner.settle()
+    for folder in ("one.sqlite", "two.sqlite"):
+        with closing(ResponseStore(tmp_path / folder)) as responses:
+            outer = CachingModel(model=inner, responses=responses)
+            for _ in range(2):
+                done = outer.submit(ask()).result()
+                assert (done.usage, done.worth) == (FREE, ANSWER.usage)
+    inner.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "worth"),
+    [
+        ({"usage": {"calls": 2, "items": 1, "cost": 0.5}}, Usage(calls=2, items=1, cost=0.5)),
+        # As kept of an answer that was itself reused, before it was kept what that once cost.
+        ({"usage": {"items": 1, "reused": 1}}, Usage(calls=1, items=1, input_tokens=3, output_tokens=7)),
+        ({"usage": {"input_tokens": 9}}, Usage(calls=1, items=1, input_tokens=9, output_tokens=7)),
+        ({}, Usage(calls=1, items=1, input_tokens=3, output_tokens=7)),
+        ({"usage": {"items": 1}, "worth": {"calls": 4}}, Usage(calls=4)),
+    ],
+)
+def test_what_a_kept_answer_once_cost(told, worth):
+    record = {"text": ANSWER.text, "finish_reason": "stop"} | told
+    assert answer_of(record, ask()) == replace(REUSED, first_usage=worth)
+
+
+def test_what_is_kept_of_an_answer_is_what_was_always_kept():
+    assert record_of(ANSWER) == {
+        "text": ANSWER.text,
+        "finish_reason": "stop",
+        "usage": {"calls": 2, "items": 1, "input_tokens": 9, "output_tokens": 3, "cost": 0.5, "seconds": 1.0},
+    }
+    assert record_of(REUSED) == record_of(ANSWER) | {
+        "usage": {"items": 1, "reused": 1},
+        "worth": record_of(ANSWER)["usage"],
+    }
 
 
 def test_equal_requests_under_way_are_one():

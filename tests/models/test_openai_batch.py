@@ -128,6 +128,7 @@ def test_a_ledger_pays_for_nothing_twice(server, tmp_path):
     again.close()
     assert [completion.value for completion in second[:5]] == [completion.value for completion in first]
     assert total(second[:5]) == Usage(items=5, reused=5)
+    assert [completion.worth for completion in second[:5]] == [completion.usage for completion in first]
     assert (lines(server), total(second).calls) == (6, 1)
 
 

@@ -47,9 +47,10 @@ def test_what_was_answered_is_answered_again(path):
     assert (replayed.fingerprint, replayed.concurrency) == (asked.fingerprint, 8)
     good, bad, none = [replayed.submit(ask(text)).result() for text in ("good", "bad", "none")]
     assert (good.value, good.usage) == (ContractAnswer(answer="In Warsaw."), Usage(items=1, reused=1))
+    assert good.worth == Usage(calls=1, items=1, input_tokens=1, output_tokens=3)
     assert (bad.status, bad.text, bad.value) == ("invalid", "In Warsaw.", None)
     assert bad.error
-    assert (none.status, none.error, none.usage.calls) == ("failed", "overloaded", 0)
+    assert (none.status, none.error, none.usage.calls, none.worth) == ("failed", "overloaded", 0, Usage(calls=3))
 
 
 def test_what_is_missing_is_named_with_the_remedy(path):

@@ -47,6 +47,11 @@ def test_no_request_is_like_another():
         (Completion(status="failed"), "failed has the error ''"),
         (Completion(status="done", usage=Usage()), "neither asked for nor reused"),
         (Completion(status="done", usage=Usage(calls=1), attempts=2), "2 attempts made 1 calls"),
+        (Completion(status="done", usage=Usage(reused=1)), "has never cost a call"),
+        (
+            Completion(status="failed", error="x", usage=Usage(calls=2), attempts=2),
+            "2 calls were made, and 1 are allowed",
+        ),
         (Completion(status="failed", error="x", usage=Usage(cost=-1)), "below 0"),
     ],
 )
