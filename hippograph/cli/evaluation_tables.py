@@ -10,16 +10,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from hippograph.cli.console import output
-from hippograph.evaluation.bootstrap import Interval
+from hippograph.cli.figures import LEVEL, per_cent, range_of, stacked, told
 from hippograph.evaluation.by_measure import ByMeasure
 from hippograph.evaluation.comparison import Comparison
-from hippograph.evaluation.differences import Difference
 from hippograph.evaluation.results import Evaluation, TypeEvaluation
 
 __all__ = ["show"]
 
 _DEPTH_BY_TYPE = 5
-_LEVEL = 0.05
 
 
 def show(evaluations: Mapping[str, Evaluation], comparison: Comparison | None) -> None:
@@ -48,8 +46,8 @@ def _show_measures(console: Console, evaluations: Mapping[str, Evaluation]) -> N
     table = _table(next(iter(evaluations.values())), "p50 ms", "p95 ms")
     for name, result in evaluations.items():
         means = ByMeasure(recall=result.recall, all_recall=result.all_recall, ndcg=result.ndcg, mrr=result.mrr)
-        ends = [""] * len(means.flat()) if result.intervals is None else result.intervals.apply(_ends).flat()
-        cells = means.filled([_lines(_share(mean), end) for mean, end in zip(means.flat(), ends, strict=True)])
+        ends = [""] * len(means.flat()) if result.intervals is None else result.intervals.apply(range_of).flat()
+        cells = means.filled([stacked(per_cent(mean), end) for mean, end in zip(means.flat(), ends, strict=True)])
         times = (f"{result.latency_ms[level]:.1f}" for level in ("p50", "p95"))
         table.add_row(escape(name), *_shown(cells), *times)
     console.print(table)
@@ -58,14 +56,14 @@ def _show_measures(console: Console, evaluations: Mapping[str, Evaluation]) -> N
 def _show_differences(console: Console, comparison: Comparison) -> None:
     console.print(
         f"\nagainst {comparison.baseline}, in points, with 95 % intervals and p-values (paired randomisation test)\n"
-        f"Holm's correction is per measure: R@{comparison.primary} decides, and * marks p < {_LEVEL} there; intervals "
+        f"Holm's correction is per measure: R@{comparison.primary} decides, and * marks p < {LEVEL} there; intervals "
         "are not corrected",
         markup=False,
     )
     table = _table(next(iter(comparison.evaluations.values())))
     for name, difference in comparison.differences.items():
-        cells, decides = difference.apply(_difference), comparison.primary
-        if difference.recall[decides].adjusted < _LEVEL:
+        cells, decides = difference.apply(told), comparison.primary
+        if difference.recall[decides].adjusted < LEVEL:
             cells = replace(cells, recall={**cells.recall, decides: f"*{cells.recall[decides]}"})
         table.add_row(escape(name), *_shown(cells))
     console.print(table)
@@ -102,13 +100,9 @@ def _shown(cells: ByMeasure[str]) -> Iterator[str]:
 
 
 def _of_type(part: TypeEvaluation, depth: int) -> str:
-    return _lines(_share(part.recall[depth]), "" if part.intervals is None else _ends(part.intervals.recall[depth]))
-
-
-def _difference(difference: Difference) -> str:
-    ends = "" if difference.interval is None else _signed_ends(difference.interval)
-    p_value = "p<.001" if difference.adjusted < 0.001 else f"p={difference.adjusted:.3f}"
-    return _lines(f"{100 * difference.mean:+.1f}", ends, p_value)
+    return stacked(
+        per_cent(part.recall[depth]), "" if part.intervals is None else range_of(part.intervals.recall[depth])
+    )
 
 
 def _unjudged(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
@@ -118,19 +112,3 @@ def _unjudged(evaluations: Mapping[str, Evaluation]) -> Iterator[str]:
         if any(missed.values()):
             told = " and ".join(f"{status} at {n}" for status, n in missed.items() if n)
             yield f"warning: {name}: the judge of the facts {told} of {result.n} questions, where all facts were kept"
-
-
-def _share(share: float) -> str:
-    return f"{100 * share:.1f}"
-
-
-def _ends(interval: Interval) -> str:
-    return f"{_share(interval.low)}-{_share(interval.high)}"
-
-
-def _signed_ends(interval: Interval) -> str:
-    return f"{100 * interval.low:+.1f} {100 * interval.high:+.1f}"
-
-
-def _lines(*lines: str) -> str:
-    return "\n".join(line for line in lines if line)

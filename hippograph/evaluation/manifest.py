@@ -17,11 +17,12 @@ from typing import Final
 from hippograph.evaluation.checkout import commit_of
 from hippograph.evaluation.datasets import QuestionSet
 from hippograph.evaluation.description import described
-from hippograph.protocols import Retriever
+from hippograph.prompts.prompt import load_prompt
+from hippograph.protocols import LanguageModel, Reader, Retriever
 from hippograph.store.snapshot import Snapshot
 from hippograph.store.tables import PassageTable
 
-__all__ = ["result_manifest"]
+__all__ = ["reading_manifest", "result_manifest"]
 
 _PACKAGE: Final = Path(__file__).parents[1]
 _SOURCES: Final = ("*.py", "*.md")
@@ -60,6 +61,69 @@ def result_manifest(
     hippograph, by commit if it is run from a checkout and by a digest of its sources in any case, of Python and of
     the packages that hippograph may use; `machine`.
     """
+    return _manifest(
+        {"retriever": {"name": name, "parameters": described(retriever)}},
+        questions=questions,
+        snapshot=snapshot,
+        measured=measured,
+        date=date,
+    )
+
+
+def reading_manifest(
+    *,
+    name: str,
+    reader: Reader,
+    retriever: str,
+    model: LanguageModel | None,
+    questions: QuestionSet,
+    snapshot: Snapshot,
+    measured: Mapping[str, object],
+    date: datetime,
+) -> dict[str, object]:
+    """Say what answers were made from and with, as `result_manifest` does for rankings.
+
+    Parameters
+    ----------
+    name
+        What the reader is called.
+    reader
+        The reader that was measured.
+    retriever
+        What the retriever is called that it reads with.
+    model
+        The language model; None if there is none.
+    questions, snapshot, measured, date
+        As for `result_manifest`.
+
+    Returns
+    -------
+    JSON values, as those of `result_manifest`; in the place of `retriever`: `reader`, with all of its parameters, the
+    retriever's among them; `retriever`, by its name; `model`, by its fingerprint, null without one; and `prompts`, by
+    the digest of each prompt that hippograph has.
+    """
+    return _manifest(
+        {
+            "reader": {"name": name, "parameters": described(reader)},
+            "retriever": {"name": retriever},
+            "model": None if model is None else described(model.fingerprint),
+            "prompts": _prompts(),
+        },
+        questions=questions,
+        snapshot=snapshot,
+        measured=measured,
+        date=date,
+    )
+
+
+def _manifest(
+    part: Mapping[str, object],
+    *,
+    questions: QuestionSet,
+    snapshot: Snapshot,
+    measured: Mapping[str, object],
+    date: datetime,
+) -> dict[str, object]:
     return {
         "date": date.isoformat(timespec="seconds"),
         "questions": {
@@ -68,11 +132,16 @@ def result_manifest(
             "n_without_gold": questions.n_without_gold,
         },
         "index": _index(snapshot),
-        "retriever": {"name": name, "parameters": described(retriever)},
+        **part,
         "measured": described(measured),
         "software": _software(),
         "machine": {"cores": _cores(), "architecture": platform.machine(), "system": platform.system()},
     }
+
+
+def _prompts() -> dict[str, str]:
+    names = sorted(path.stem for path in (_PACKAGE / "prompts").glob("*.md"))
+    return {name: load_prompt(name).digest for name in names}
 
 
 def _digest_of_questions(questions: QuestionSet) -> str:

@@ -116,6 +116,7 @@ def evaluate_reader(
         by_type={name: measured([question for question in asked if question.type == name]) for name in types},
         failures=tuple(Failure(id=id, error=answers[id].error) for id in failed),
         answers=answers,
+        seconds=seconds,
         per_question=per_question,
     )
 

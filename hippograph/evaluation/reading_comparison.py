@@ -16,6 +16,7 @@ from hippograph.evaluation.reading_results import Measure, ReadingEvaluation, ne
 __all__ = ["ReadingComparison", "compare_readers"]
 
 _DECIDING: Final[tuple[Measure, ...]] = (("f1", "squad"), ("evidence", "recall"))
+_LOOK_UP: Final = "by_look_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,16 +90,15 @@ def compare_readers(
         raise InputError(f"the baseline {baseline!r} is not among those evaluated: {', '.join(evaluations) or 'none'}")
     reference = evaluations[baseline]
     others = {name: evaluation for name, evaluation in evaluations.items() if name != baseline}
+    wanted = _asked(reference)
     for name, evaluation in others.items():
-        if list(evaluation.answers) != list(reference.answers):
+        if _asked(evaluation) != wanted:
             raise InputError(
                 f"{name!r} has read {len(evaluation.answers)} questions, and the baseline {len(reference.answers)} "
                 "that are not all the same; have both read the same questions"
             )
     differences: dict[str, dict[Measure, Difference]] = {name: {} for name in others}
-    compared = [measure for measure in reference.per_question if "by_look_up" not in measure]
-    for measure in compared if others else ():
-        ids = list(reference.per_question[measure])
+    for measure, ids in wanted.items() if others else ():
         base, *above = (
             np.array([[evaluation.per_question[measure][id]] for id in ids])
             for evaluation in (reference, *others.values())
@@ -107,3 +107,8 @@ def compare_readers(
         for name, [difference] in zip(others, found, strict=True):
             differences[name][measure] = difference
     return ReadingComparison(baseline=baseline, evaluations=dict(evaluations), differences=differences)
+
+
+def _asked(evaluation: ReadingEvaluation) -> dict[Measure, list[str]]:
+    """Return which questions each measure is of that readers are compared in."""
+    return {measure: list(values) for measure, values in evaluation.per_question.items() if _LOOK_UP not in measure}

@@ -123,6 +123,8 @@ class ReadingEvaluation:
         The questions that the model failed at, in their order.
     answers
         The answers, by the question's id.
+    seconds
+        Wall time of each, by the question's id.
     per_question
         What each measure is for each question that has what it needs, by the question's id.
     """
@@ -134,6 +136,7 @@ class ReadingEvaluation:
     by_type: Mapping[str, ReadingMeasures]
     failures: tuple[Failure, ...]
     answers: Mapping[str, Answer]
+    seconds: Mapping[str, float]
     per_question: Mapping[Measure, Mapping[str, float]]
 
     def to_json(self) -> dict[str, object]:
