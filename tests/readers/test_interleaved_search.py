@@ -1,17 +1,14 @@
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hippograph.completions import Completion, Message, ModelRequest
 from hippograph.errors import InputError
-from hippograph.models.dialogues import converse
-from hippograph.retrieve.interleaved import InterleavedRetriever, InterleavedSearch, Trail, merge
+from hippograph.readers.interleaved_retriever import InterleavedRetriever
+from hippograph.readers.interleaved_search import InterleavedSearch, merge
 from hippograph.testing.contracts import check_retriever
-from hippograph.testing.scripted import ScriptedModel
 from hippograph.types import (
     Evidence,
     Hit,
@@ -124,8 +121,26 @@ def judged(query, status, *, kept=(), error="", calls=1):
     return Ranking(query=query, hits=(), evidence=evidence)
 
 
+@dataclass
+class OneByOne:
+    """Returns rankings in turn."""
+
+    rankings: list[Ranking]
+
+    def retrieve(self, queries: Sequence[str], *, k: int) -> list[Ranking]:
+        return [self.rankings.pop(0) for _ in queries]
+
+
 def told(*rankings):
-    return Trail(question="q", rankings=rankings, hits=()).ranking(3).evidence
+    """The evidence of a retriever that finds these, one after another."""
+    thoughts = [f"thought {number}" for number in range(1, len(rankings))]
+    search = InterleavedSearch(max_steps=99, patience=99)
+    thinking = InterleavedRetriever(
+        retriever=OneByOne(list(rankings)),
+        think=lambda question, passages, known: thoughts[len(known)] if len(known) < len(thoughts) else None,
+        search=search,
+    )
+    return thinking.retrieve(["q"], k=3)[0].evidence
 
 
 def test_the_evidence_is_that_of_the_last_step():
@@ -165,76 +180,65 @@ def test_a_last_step_without_triples_keeps_none():
     assert told(judged("q", "done", kept=(2,)), judged("t", None)).recognition == Recognition(status="done")
 
 
+def begun(search, question=QUESTION):
+    return search.begin(question, [ranking(question, FOUND[question])])
+
+
 def test_a_search_goes_step_by_step():
-    retriever = Scripted(FOUND)
-    search = InterleavedSearch(retriever=retriever, max_steps=3)
-    [trail] = search.begin([QUESTION])
+    search = InterleavedSearch(max_steps=3)
+    trail = begun(search)
     assert ids(trail.hits) == ["ada", "zoo"]
-    [trail] = search.follow([trail], [THOUGHT])
+    trail = search.follow(trail, THOUGHT, ranking(THOUGHT, FOUND[THOUGHT]))
     assert [passage.id for passage in trail.passages] == ["bo", "ada", "zoo"]
     assert search.goes_on(trail)
-    [trail] = search.follow([trail], [LAST])
+    trail = search.follow(trail, LAST, ranking(LAST, FOUND[LAST]))
     assert not search.goes_on(trail)
     assert (trail.thoughts, trail.steps, trail.stalled) == ((THOUGHT, LAST), 3, 0)
-    # Thoughts are looked up alone.
-    assert retriever.asked == [[QUESTION], [THOUGHT], [LAST]]
-    final = trail.ranking(2)
-    assert (final.query, ids(final.hits)) == (QUESTION, ["bo", "ada"])
-    assert [(stage.name, stage.passages[0]) for stage in final.evidence.stages] == [
-        ("question", ("ada", 0.5)),
-        ("thought 1", ("bo", 0.75)),
-        ("thought 2", ("cork", 0.375)),
-    ]
-    assert list(final.timings) == ["walk", "merge"]
-    assert final.timings["walk"] == 6.0
+    assert [one.query for one in trail.rankings] == [QUESTION, THOUGHT, LAST]
 
 
+def test_what_is_found_for_several_queries_is_one_step():
+    trail = InterleavedSearch().begin(QUESTION, [ranking(query, found) for query, found in FOUND.items()])
+    assert (ids(trail.hits), trail.steps, trail.thoughts) == (["bo", "ada", "cork", "zoo"], 1, ())
+
+
+@pytest.mark.parametrize("parity", [False, True])
 @pytest.mark.parametrize(
     "thought", ["", "  \n", "...", QUESTION, "where does ADA'S  brother live", THOUGHT, f"{THOUGHT}!"]
 )
-def test_a_thought_that_says_nothing_new_is_a_step_without_a_search(thought):
-    retriever = Scripted(FOUND)
-    search = InterleavedSearch(retriever=retriever, max_steps=9)
-    [before] = search.follow(search.begin([QUESTION]), [THOUGHT])
-    [after] = search.follow([before], [thought])
-    assert (after.hits, after.thoughts, after.rankings) == (before.hits, before.thoughts, before.rankings)
-    assert (after.steps, after.stalled) == (3, 1)
-    assert retriever.asked == [[QUESTION], [THOUGHT]]
-    [after] = search.follow([after], [thought])
-    assert not search.goes_on(after)
+def test_a_thought_that_says_nothing_new_is_a_step_without_a_look(thought, parity):
+    search = InterleavedSearch(max_steps=9, parity=parity)
+    before = search.follow(begun(search), THOUGHT, ranking(THOUGHT, FOUND[THOUGHT]))
+    assert not search.is_new(thought, before)
+    after = search.follow(before, thought, None)
+    assert (after.hits, after.rankings, after.steps, after.stalled) == (before.hits, before.rankings, 3, 1)
+    assert after.thoughts == ((*before.thoughts, thought) if parity else before.thoughts)
+    assert search.goes_on(search.follow(after, thought, None)) == parity
 
 
 def test_steps_that_bring_nothing_new_are_counted_until_patience_ends():
-    same = {**FOUND, "Cork?": FOUND[QUESTION], "Oslo?": FOUND[QUESTION]}
     trail_of = {}
     for parity in (False, True):
-        search = InterleavedSearch(retriever=Scripted(same), max_steps=9, patience=2, parity=parity)
-        [trail] = search.begin([QUESTION])
+        search = InterleavedSearch(max_steps=9, patience=2, parity=parity)
+        trail = begun(search)
         for thought in ("Cork?", "Oslo?"):
+            assert search.is_new(thought, trail)
             assert search.goes_on(trail)
-            [trail] = search.follow([trail], [thought])
+            trail = search.follow(trail, thought, ranking(thought, FOUND[QUESTION]))
         trail_of[parity] = (trail.stalled, search.goes_on(trail))
     assert trail_of == {False: (2, False), True: (2, True)}
 
 
-def test_trails_are_followed_together_and_each_as_it_would_be_alone():
-    retriever = Scripted(FOUND)
-    search = InterleavedSearch(retriever=retriever)
-    trails = search.begin([QUESTION, THOUGHT, LAST])
-    together = search.follow(trails, [THOUGHT, " ", THOUGHT])
-    assert retriever.asked[1:] == [[THOUGHT, THOUGHT]]
-    for trail, thought, followed in zip(trails, [THOUGHT, " ", THOUGHT], together, strict=True):
-        [alone] = search.follow([trail], [thought])
-        assert (alone.hits, alone.thoughts, alone.steps) == (followed.hits, followed.thoughts, followed.steps)
-    assert search.begin([]) == search.follow([], []) == []
-    with pytest.raises(InputError, match="1 thoughts for 3 trails"):
-        search.follow(trails, [THOUGHT])
+def test_what_is_new_but_not_among_those_shown_is_not_news():
+    search = InterleavedSearch(shown=1)
+    trail = search.follow(begun(search), THOUGHT, ranking(THOUGHT, {"bo": 0.25}))
+    assert ([passage.id for passage in trail.passages], trail.stalled) == (["ada"], 1)
 
 
-@pytest.mark.parametrize("name", ["max_steps", "patience", "shown", "depth"])
+@pytest.mark.parametrize("name", ["max_steps", "patience", "shown"])
 def test_numbers_below_one_are_refused(name):
     with pytest.raises(InputError, match=name):
-        InterleavedSearch(retriever=Scripted(FOUND), **{name: 0})  # type: ignore[arg-type]
+        InterleavedSearch(**{name: 0})  # type: ignore[arg-type]
 
 
 def chain(question: str, passages: Sequence[Passage], thoughts: Sequence[str]) -> str | None:
@@ -243,13 +247,33 @@ def chain(question: str, passages: Sequence[Passage], thoughts: Sequence[str]) -
 
 def test_a_retriever_thinks_until_it_stops():
     retriever = Scripted(FOUND)
-    thinking = InterleavedRetriever(search=InterleavedSearch(retriever=retriever, max_steps=9), think=chain)
+    thinking = InterleavedRetriever(retriever=retriever, search=InterleavedSearch(max_steps=9), think=chain)
     first, second = thinking.retrieve([QUESTION, LAST], k=3)
-    assert ids(first.hits) == ["bo", "ada", "cork"]
+    assert (first.query, ids(first.hits)) == (QUESTION, ["bo", "ada", "cork"])
     assert ids(second.hits) == ["cork", "bo"]
+    # Thoughts are looked up alone, those of all questions together.
     assert retriever.asked == [[QUESTION, LAST], [THOUGHT], [LAST]]
-    assert "think" in first.timings
+    assert [(stage.name, stage.passages[0]) for stage in first.evidence.stages] == [
+        ("question", ("ada", 0.5)),
+        ("thought 1", ("bo", 0.75)),
+        ("thought 2", ("cork", 0.375)),
+    ]
+    assert list(first.timings) == ["walk", "think"]
+    assert first.timings["walk"] == 6.0
     assert thinking.retrieve([], k=3) == []
+
+
+def test_a_thinker_that_repeats_itself_is_not_looked_up_again():
+    retriever = Scripted(FOUND)
+    search = InterleavedSearch(max_steps=9, patience=2)
+    InterleavedRetriever(retriever=retriever, search=search, think=lambda *_: THOUGHT).retrieve([QUESTION], k=3)
+    assert retriever.asked == [[QUESTION], [THOUGHT]]
+
+
+@pytest.mark.parametrize(("depth", "k", "named"), [(0, 5, "depth is 0"), (5, 0, "k is 0")])
+def test_no_hits_are_refused(depth, k, named):
+    with pytest.raises(InputError, match=named):
+        InterleavedRetriever(retriever=Scripted(FOUND), think=chain, depth=depth).retrieve([QUESTION], k=k)
 
 
 def test_what_is_shown_to_whoever_thinks_does_not_depend_on_k():
@@ -260,7 +284,7 @@ def test_what_is_shown_to_whoever_thinks_does_not_depend_on_k():
         return None
 
     many = {QUESTION: {f"{number:02}": 1 / (1 + number) for number in range(30)}}
-    thinking = InterleavedRetriever(search=InterleavedSearch(retriever=Scripted(many), depth=5), think=think)
+    thinking = InterleavedRetriever(retriever=Scripted(many), think=think, depth=5)
     assert [len(thinking.retrieve([QUESTION], k=k)[0].hits) for k in (1, 20)] == [1, 20]
     assert shown[0] == shown[1] == [f"{number:02}" for number in range(10)]
 
@@ -270,54 +294,7 @@ def test_the_contract(small, parity):
     def think(question: str, passages: Sequence[Passage], thoughts: Sequence[str]) -> str | None:
         return passages[0].text if passages and len(thoughts) < 2 else None
 
-    search = InterleavedSearch(retriever=small.parts.retriever("hybrid"), shown=4, parity=parity)
+    search = InterleavedSearch(shown=4, parity=parity)
     queries = ["Who built the Fram?", "北京在哪个国家？", "a boat through the Northwest Passage", "qwertz uiop"]
-    check_retriever(InterleavedRetriever(search=search, think=think), queries=queries)
-
-
-class TrailLike(Protocol):
-    """What a reader, which knows nothing of this room, needs of a trail."""
-
-    @property
-    def passages(self) -> tuple[Passage, ...]: ...
-    @property
-    def thoughts(self) -> tuple[str, ...]: ...
-    @property
-    def question(self) -> str: ...
-
-
-T = TypeVar("T", bound=TrailLike)
-
-
-class Search(Protocol[T]):
-    """What it needs of a search."""
-
-    def begin(self, questions: Sequence[str]) -> list[T]: ...
-    def goes_on(self, trail: T) -> bool: ...
-    def follow(self, trails: Sequence[T], thoughts: Sequence[str]) -> list[T]: ...
-
-
-def reading(search: Search[T], question: str) -> Generator[Sequence[ModelRequest], list[Completion], T]:
-    """A reader as a dialogue: it asks for the next thought until that is an answer."""
-    [trail] = search.begin([question])
-    while search.goes_on(trail):
-        shown = " ".join([question, *(passage.id for passage in trail.passages), *trail.thoughts])
-        [completion] = yield [ModelRequest(messages=(Message("user", shown),))]
-        if "So the answer is:" in completion.text:
-            break
-        [trail] = search.follow([trail], [completion.text])
-    return trail
-
-
-def test_a_dialogue_drives_it():
-    def answers(request: ModelRequest) -> str:
-        said = request.messages[0].text
-        return "So the answer is: Cork" if LAST in said else LAST if THOUGHT in said else THOUGHT
-
-    search = InterleavedSearch(retriever=Scripted(FOUND), max_steps=9)
-    model = ScriptedModel(answers=answers)
-    ended = dict(converse(model, (reading(search, QUESTION) for _ in range(2))))
-    assert [(ids(ended[number].hits), ended[number].thoughts) for number in (0, 1)] == [
-        (["bo", "ada", "cork", "zoo"], (THOUGHT, LAST))
-    ] * 2
-    assert model.calls == 6
+    retriever = small.parts.retriever("hybrid")
+    check_retriever(InterleavedRetriever(retriever=retriever, search=search, think=think), queries=queries)
