@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from hippograph.errors import InputError
+from hippograph.evaluation.rows import parsed, text_of, valid
 
 __all__ = ["Question", "QuestionSet", "load_questions"]
 
@@ -90,8 +89,6 @@ class _Query(BaseModel):
     text: str
 
 
-_RowModel = TypeVar("_RowModel", bound=BaseModel)
-
 _WANTED = {
     "id": "a string or a whole number",
     "_id": "a string or a whole number",
@@ -149,13 +146,13 @@ def load_questions(path: str | Path, *, split: str = "test") -> QuestionSet:
 
 
 def _json_questions(path: Path) -> list[Question]:
-    rows = _parsed(_text(path), where=str(path))
+    rows = parsed(text_of(path), where=str(path))
     if not isinstance(rows, list):
         raise InputError(f'{path} is not a list; write a list of questions: [{{"id": ..., "question": ...}}, ...]')
     questions: dict[str, Question] = {}
     for number, value in enumerate(rows, start=1):
         where = f"{path}, row {number}"
-        row = _valid(_Row, value, where=where)
+        row = valid(_Row, value, where=where, wanted=_WANTED)
         question = Question(
             id=str(row.id),
             text=row.question,
@@ -178,11 +175,11 @@ def _beir_questions(folder: Path, split: str) -> list[Question]:
     qrels_path = folder / "qrels" / f"{split}.tsv"
     qrels = _beir_qrels(qrels_path)
     questions: dict[str, Question] = {}
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
         if not line.strip():
             continue
         where = f"{path}, line {number}"
-        row = _valid(_Query, _parsed(line, where=where), where=where)
+        row = valid(_Query, parsed(line, where=where), where=where, wanted=_WANTED)
         if str(row.id) in qrels:
             gold = {document: grade for document, grade in qrels[str(row.id)].items() if grade > 0}
             _add(questions, Question(id=str(row.id), text=row.text, gold=gold), where=where, field="text")
@@ -196,7 +193,7 @@ def _beir_questions(folder: Path, split: str) -> list[Question]:
 
 def _beir_qrels(path: Path) -> dict[str, dict[str, int]]:
     qrels: dict[str, dict[str, int]] = {}
-    for number, line in enumerate(_text(path).split("\n"), start=1):
+    for number, line in enumerate(text_of(path).split("\n"), start=1):
         where = f"{path}, line {number}"
         fields = line.rstrip("\r").split("\t")
         if not line.strip() or (number == 1 and fields[-1] == "score"):
@@ -222,35 +219,3 @@ def _add(questions: dict[str, Question], question: Question, *, where: str, fiel
     if _LONE_SURROGATE.search("".join((question.id, question.text, question.type, *question.gold, *question.answers))):
         raise InputError(f"{where}: has half of a surrogate pair, which UTF-8 cannot hold; repair or remove it")
     questions[question.id] = question
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 (byte {error.start}); convert it to UTF-8") from error
-
-
-def _parsed(text: str, *, where: str) -> object:
-    try:
-        value: object = json.loads(text)
-    except json.JSONDecodeError as error:
-        place = f"line {error.lineno}, column {error.colno}"
-        raise InputError(f"{where} is not JSON: {error.msg} at {place}; repair it") from error
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"{where} is not usable JSON ({error}); repair it") from error
-    return value
-
-
-def _valid(model: type[_RowModel], value: object, *, where: str) -> _RowModel:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        if not first["loc"]:
-            raise InputError(f"{where}: is not an object; write one question as an object") from error
-        name = str(first["loc"][0])
-        wanted = _WANTED.get(name, "a string")
-        if first["type"] == "missing":
-            raise InputError(f"{where}: has no `{name}`; give {wanted}") from error
-        raise InputError(f"{where}: `{name}` has {first['input']!r:.80}; give {wanted}") from error
