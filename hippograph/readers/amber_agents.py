@@ -1,0 +1,188 @@
+"""Those who keep Amber's memory: a reviewer, a challenger and a refiner, and the collector who says what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import BaseModel, ConfigDict
+
+from hippograph.completions import Completion
+from hippograph.readers.answering import told
+from hippograph.readers.clues import new_queries
+from hippograph.readers.desk import Desk, Draft
+from hippograph.readers.tasks import AnswerReply, task_request
+from hippograph.types import Hit, Step
+
+__all__ = ["Brief", "Update", "conferred", "revised"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brief:
+    """What the agents are given.
+
+    Parameters
+    ----------
+    evidence
+        What the filter kept, as a prompt tells it.
+    hits
+        The passages it is from.
+    asked
+        All that was looked up.
+    most
+        How many questions may be looked up next; 0 for none.
+    found
+        What the filter did, for people.
+    """
+
+    evidence: Sequence[dict[str, str | int]]
+    hits: tuple[Hit, ...]
+    asked: tuple[str, ...]
+    most: int
+    found: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Update:
+    """What comes of it.
+
+    Parameters
+    ----------
+    memory
+        What is known by now.
+    draft
+        An answer; None if there is none, not even a guess.
+    sufficient
+        Whether the memory suffices.
+    queries
+        What to look up next.
+    """
+
+    memory: str
+    draft: Draft | None = None
+    sufficient: bool = False
+    queries: tuple[str, ...] = ()
+
+
+class _Reply(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ReviseReply(_Reply):
+    """What the model is to say to the task `revise`: all agents in turn."""
+
+    review: str
+    challenge: str
+    memory: str
+    sufficient: bool
+    answer: str
+    support: list[int]
+    queries: list[str]
+
+
+class ReviewReply(_Reply):
+    """What the model is to say to the task `review`."""
+
+    review: str
+
+
+class ChallengeReply(_Reply):
+    """What the model is to say to the task `challenge`."""
+
+    challenge: str
+
+
+class RewriteReply(_Reply):
+    """What the model is to say to the task `rewrite`."""
+
+    memory: str
+
+
+class CollectReply(_Reply):
+    """What the model is to say to the task `collect`."""
+
+    sufficient: bool
+    queries: list[str]
+
+
+def revised(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:
+    """Have the memory brought up to date, and what comes next decided, in one call."""
+    completion = _asked(desk, "revise", _material(desk, brief) | {"asked": list(brief.asked)}, ReviseReply)
+    step = replace(told("revise", desk.question, completion, hits=brief.hits), note_before=desk.note)
+    reply = completion.value
+    if not isinstance(reply, ReviseReply):
+        reason = _joined(brief.found, "nobody says what comes next")
+        yield _decided(step, desk.note, "stop", reason)
+        return Update(memory=desk.note)
+    memory, remarks = _kept(reply.memory, desk.note)
+    said = AnswerReply(answer=reply.answer, support=reply.support, sufficient=reply.sufficient)
+    draft, remark = desk.close_with(replace(completion, value=said))
+    queries = () if reply.sufficient else tuple(new_queries(reply.queries, brief.asked)[: brief.most])
+    step = replace(step, text=memory, remark=_joined(remarks, remark))
+    yield _decided(step, memory, *_next(brief, queries, sufficient=reply.sufficient))
+    return Update(memory=memory, draft=draft if draft.text else None, sufficient=reply.sufficient, queries=queries)
+
+
+def conferred(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:
+    """Ask the reviewer, the challenger, the refiner and the collector apart, as published."""
+    material = _material(desk, brief)
+    review = _asked(desk, "review", material, ReviewReply)
+    yield told("review", desk.question, review, hits=brief.hits)
+    material |= {"review": review.value.review if isinstance(review.value, ReviewReply) else ""}
+    challenge = _asked(desk, "challenge", material, ChallengeReply)
+    yield told("challenge", desk.question, challenge, hits=brief.hits)
+    material |= {"challenge": challenge.value.challenge if isinstance(challenge.value, ChallengeReply) else ""}
+    rewrite = _asked(desk, "rewrite", material, RewriteReply)
+    step = replace(told("rewrite", desk.question, rewrite, hits=brief.hits), note_before=desk.note)
+    memory, remark = desk.note, ""
+    if isinstance(rewrite.value, RewriteReply):
+        memory, remark = _kept(rewrite.value.memory, desk.note)
+        step = replace(step, text=memory, remark=remark)
+    yield replace(step, note_after=memory)
+    desk.note = memory
+    known = {"question": desk.question, "memory": memory, "asked": list(brief.asked)}
+    collect = _asked(desk, "collect", known, CollectReply)
+    step, reply = told("collect", desk.question, collect), collect.value
+    if not isinstance(reply, CollectReply):
+        yield _decided(step, "", "stop", "nobody says what comes next")
+        return Update(memory=memory)
+    queries = () if reply.sufficient else tuple(new_queries(reply.queries, brief.asked)[: brief.most])
+    yield _decided(step, "", *_next(brief, queries, sufficient=reply.sufficient))
+    return Update(memory=memory, sufficient=reply.sufficient, queries=queries)
+
+
+def _material(desk: Desk, brief: Brief) -> dict[str, object]:
+    return {"question": desk.question, "evidence": list(brief.evidence), "memory": desk.note}
+
+
+def _asked(desk: Desk, task: str, material: Mapping[str, object], schema: type[BaseModel]) -> Completion:
+    [completion] = desk.ask([task_request(task, material, schema=schema, sampling=desk.sampling)])
+    return completion
+
+
+def _kept(memory: str, former: str) -> tuple[str, str]:
+    """Return the memory, and a remark if the model would have lost it."""
+    if memory.strip() or not former:
+        return memory.strip(), ""
+    return former, "the memory came back empty; the former is kept"
+
+
+def _next(brief: Brief, queries: tuple[str, ...], *, sufficient: bool) -> tuple[str, str]:
+    """Say what comes next, and why."""
+    if sufficient:
+        decision, reason = "stop", "the memory suffices"
+    elif not brief.most:
+        decision, reason = "stop", "the memory does not suffice, and this was the last look"
+    elif not queries:
+        decision, reason = "stop", "the memory does not suffice, and there is nothing new to ask"
+    else:
+        decision, reason = "go on", f"the memory does not suffice; questions to look up: {len(queries)}"
+    return decision, _joined(brief.found, reason)
+
+
+def _decided(step: Step, memory: str, decision: str, reason: str) -> Step:
+    return replace(step, note_after=memory, decision=decision, reason=reason)
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
