@@ -31,7 +31,7 @@ _SPENT: Final[Mapping[str, tuple[str, str]]] = {
     "passages": ("passages", ".1f"),
     "calls": ("calls", ".1f"),
     "tokens": ("tokens", ",.0f"),
-    "reused": ("reused", ".1f"),
+    "reused": ("known before", ".1f"),
     "cost": ("dollars", ".5f"),
     "seconds": ("seconds", ".2f"),
 }
@@ -59,9 +59,8 @@ def show_readers(evaluations: Mapping[str, ReadingEvaluation], comparison: Readi
     )
     sure = "; below them the 95 % intervals" if total.intervals else ""
     console.print(
-        "in per cent: exact match, F1 (M: as MuSiQue counts empty answers), precision and recall of the citations, "
-        f"recall of the evidence found (AR: the share of questions with all gold){sure}",
-        soft_wrap=True,
+        f"in per cent{sure}: exact match, F1 (M: as MuSiQue counts empty answers), precision\n"
+        "and recall of the citations, recall of the evidence found (AR: the share of questions with all gold)",
     )
     _show_measures(console, "reader", {name: result.total for name, result in evaluations.items()})
     _show_look_ups(console, evaluations)

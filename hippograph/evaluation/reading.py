@@ -275,7 +275,7 @@ def _measured(
         n_without_answers=sum(not question.answers for question in some),
         n_without_gold=sum(not question.gold for question in some),
         means={measure: math.fsum(values) / len(values) for measure, values in columns.items()},
-        intervals=_intervals(columns, resamples) if resamples else None,
+        intervals=(_intervals(columns, resamples) or None) if resamples else None,
         spreads=_spreads([spent[id] for id in ids], resamples),
         outcomes=dict(sorted(outcomes.items(), key=lambda item: (-item[1], item[0]))),
     )

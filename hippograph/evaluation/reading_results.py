@@ -70,8 +70,8 @@ class ReadingMeasures:
     means
         Means of the measures over the questions that have what they need, 0 to 1.
     intervals
-        95 % confidence intervals of these means; those of fewer than ten questions are missing. None if they were not
-        asked for.
+        95 % confidence intervals of these means; those of fewer than ten questions are missing. None if all are, or
+        they were not asked for.
     spreads
         How the passages shown and what was spent on a question are spread: `passages`, `calls`, `input_tokens`,
         `output_tokens`, `tokens`, `reused`, `cost` in US dollars, `seconds`.

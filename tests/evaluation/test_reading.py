@@ -134,7 +134,7 @@ def test_json_has_keys_within_keys() -> None:
     assert set(value["evidence"]) == {"recall", "all_recall", "by_look_up"}
     assert list(value["evidence"]["by_look_up"]) == ["1", "2"]
     assert set(value["seconds"]) == {"mean", "p50", "p95", "max", "interval"}
-    assert value["intervals"] == {}
+    assert value["intervals"] is None
     assert value["failures"] == [{"id": "3", "error": "no server"}]
     assert value["by_type"]["comparison"]["n_without_answers"] == 1
     result = evaluate_reader(Known(ANSWERS), QUESTIONS, resamples=0)
