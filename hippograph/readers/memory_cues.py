@@ -120,7 +120,7 @@ def material(desk: Desk, layers: Mapping[Layer, Sequence[Hit]]) -> dict[str, obj
         if not hits:
             continue
         # Best at both ends or in the order of the story: both cannot be.
-        ordered = in_story_order(hits) if desk.arrangement == "ranked" else tuple(hits)
+        ordered = in_story_order(layer, hits) if desk.arrangement == "ranked" else tuple(hits)
         if layer == "veridical":
             shown["passages"] = desk.shown(ordered)
         else:

@@ -151,8 +151,16 @@ def taken_in_turns(rankings: Sequence[Sequence[Hit]], *, seen: Collection[str], 
     return [tuple(hits) for hits in taken]
 
 
-def in_story_order(hits: Sequence[Hit]) -> tuple[Hit, ...]:
-    """Order hits, given best first, as their documents tell them; the documents by their best hits.
+def in_story_order(layer: Layer, hits: Sequence[Hit]) -> tuple[Hit, ...]:
+    """Order hits, given best first, as their documents tell them.
+
+    Parameters
+    ----------
+    layer
+        Where they lie. Passages are ordered by their places in their documents, and the documents by their best hits;
+        summaries of stretches by the `position` that their metadata tell; clusters have no order but that of the hits.
+    hits
+        Best first.
 
     Examples
     --------
@@ -160,10 +168,19 @@ def in_story_order(hits: Sequence[Hit]) -> tuple[Hit, ...]:
     >>> def hit(document, start):
     ...     passage = Passage(id=f"{document}{start}", document=document, text="...", span=(start, start + 3))
     ...     return Hit(passage=passage, score=1.0)
-    >>> [hit.passage.id for hit in in_story_order([hit("b", 9), hit("a", 0), hit("b", 4)])]
+    >>> [hit.passage.id for hit in in_story_order("veridical", [hit("b", 9), hit("a", 0), hit("b", 4)])]
     ['b4', 'b9', 'a0']
     """
+    if layer == "semantic":
+        return tuple(hits)
+    if layer == "episodic":
+        return tuple(sorted(hits, key=_position))
     documents: dict[str, int] = {}
     for hit in hits:
         documents.setdefault(hit.passage.document, len(documents))
     return tuple(sorted(hits, key=lambda hit: (documents[hit.passage.document], hit.passage.span)))
+
+
+def _position(hit: Hit) -> int:
+    position = hit.passage.metadata.get("position", 0)
+    return position if isinstance(position, int) else 0

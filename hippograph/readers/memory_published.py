@@ -13,7 +13,7 @@ from hippograph.readers.desk import Desk, Draft, failure
 from hippograph.readers.memory_attempts import judged, told_memories
 from hippograph.readers.memory_cues import Library, account, material, remembered, settled
 from hippograph.readers.memory_nearness import nearness
-from hippograph.readers.memory_pool import Finding, Layer, MemoryPool
+from hippograph.readers.memory_pool import Finding, Layer, MemoryPool, in_story_order
 from hippograph.readers.memory_replies import FusionReply, ProbeReply
 from hippograph.readers.tasks import AnswerReply, task_request
 from hippograph.text.token_estimate import estimate_tokens
@@ -97,9 +97,9 @@ def _looked_up(
 
 
 def _cut(hits: Sequence[Hit], *, layer: Layer, tokens: int) -> tuple[Hit, ...]:
-    ordered = list(hits)
-    if layer != "semantic":
-        ordered.sort(key=lambda hit: (hit.passage.document, hit.passage.span))
+    ordered = in_story_order(layer, hits)
+    if layer == "veridical":
+        ordered = tuple(sorted(hits, key=lambda hit: (hit.passage.document, hit.passage.span)))
     kept: list[Hit] = []
     for hit in ordered:
         tokens -= estimate_tokens(hit.passage.headed_text)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hippograph.readers.memory_nearness import nearness
-from hippograph.readers.memory_pool import MemoryPool, in_story_order, taken_in_turns
+from hippograph.readers.memory_pool import LAYERS, MemoryPool, in_story_order, taken_in_turns
 from hippograph.testing.doubles import HashingEmbedder
 from hippograph.text.token_estimate import estimate_tokens
 from hippograph.types import Hit, MemoryKind, MemoryNode, Passage
@@ -86,9 +86,18 @@ def test_a_passage_goes_to_the_probe_that_ranks_it_higher():
     assert [[hit.passage.id for hit in hits] for hits in taken] == [["p0", "p1"], ["p2", "p3"]]
 
 
-@given(hits=st.permutations(HITS))
-def test_the_order_of_a_story_loses_nothing(hits):
-    assert sorted(hit.passage.id for hit in in_story_order(hits)) == sorted(hit.passage.id for hit in hits)
+@given(hits=st.permutations(HITS), layer=st.sampled_from(LAYERS))
+def test_the_order_of_a_story_loses_nothing(hits, layer):
+    assert sorted(hit.passage.id for hit in in_story_order(layer, hits)) == sorted(hit.passage.id for hit in hits)
+
+
+def test_stretches_stand_in_their_order_and_clusters_do_not():
+    hits = [
+        Hit(passage=Passage(id=f"s{place}", document="", text="...", metadata={"position": place}), score=1.0)
+        for place in (2, 0, 1)
+    ]
+    assert [hit.passage.id for hit in in_story_order("episodic", hits)] == ["s0", "s1", "s2"]
+    assert [hit.passage.id for hit in in_story_order("semantic", hits)] == ["s2", "s0", "s1"]
 
 
 @pytest.mark.parametrize("embedder", [None, HashingEmbedder(dimension=256)])
