@@ -103,20 +103,26 @@ def evaluate_readers(
     chosen = variants(retrievers, variant)
     if len(chosen) > 1:
         raise InputError(f"readers read with one retriever, and {len(chosen)} are given; evaluate one at a time")
-    [(label, (retriever, options))] = chosen.items()
+    [retriever] = chosen
     names = list(dict.fromkeys(names))
     if experiment.baseline not in {None, *names}:
         raise InputError(f"--baseline {experiment.baseline} is not measured; add --reader {experiment.baseline}")
     reading.check()
     experiment.check()
     with opened(experiment.settings, asking=True) as hippograph, suspecting_damage(place_of(experiment.settings)):
-        made = hippograph.parts.retriever(retriever, filter=experiment.filter, variant=options)
         sampling = sampling_of(experiment.settings)
         readers = {
-            name: hippograph.parts.reader(name, retriever=made, k=reading.k, sampling=sampling, budget=reading.budget)
+            name: hippograph.parts.reader(
+                name,
+                retriever=retriever,
+                filter=experiment.filter,
+                k=reading.k,
+                sampling=sampling,
+                budget=reading.budget,
+            )
             for name in names
         }
-        results, manifests = _measured(hippograph, readers, label, experiment=experiment, reading=reading)
+        results, manifests = _measured(hippograph, readers, retriever, experiment=experiment, reading=reading)
     compared = None
     if experiment.resamples:
         compared = compare_readers(results, baseline=experiment.baseline, resamples=experiment.resamples)

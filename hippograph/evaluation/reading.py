@@ -245,7 +245,8 @@ def _support(
 def _spent(answer: Answer) -> dict[str, float]:
     usage = answer.usage
     return {
-        "passages": len(evidence_by_look_up(answer)[-1]),
+        # Summaries of layers are shown as passages of no document.
+        "passages": sum(bool(passage.document) for passage in evidence_by_look_up(answer)[-1]),
         "calls": usage.calls,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,

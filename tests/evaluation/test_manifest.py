@@ -14,11 +14,14 @@ from typing import Any
 import pytest
 
 from hippograph.evaluation.datasets import Question, QuestionSet
-from hippograph.evaluation.manifest import result_manifest
+from hippograph.evaluation.manifest import reading_manifest, result_manifest
 from hippograph.index.indexer import Indexer
+from hippograph.prompts.prompt import load_prompt
+from hippograph.readers.single_pass import SinglePassReader
 from hippograph.store.index_directory import IndexDirectory
 from hippograph.store.snapshot import Snapshot
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
+from hippograph.testing.scripted import ScriptedModel
 from hippograph.types import Passage, Ranking
 
 DATE = datetime(2026, 11, 21, 19, 31, 5, 123, tzinfo=UTC)
@@ -111,3 +114,30 @@ def test_it_names_no_place_of_the_machine(snapshot: Snapshot) -> None:
     told = json.dumps(manifest(snapshot))
     places = [Path.home(), Path.cwd(), Path(__file__).parents[2]]
     assert not any(str(place) in told for place in places if len(place.parts) > 1)
+
+
+def test_of_readers_it_tells_the_model_the_prompts_and_what_is_read_with(tmp_path: Path) -> None:
+    snapshot = indexed(tmp_path / "index", "Ada met Byron.")
+    model = ScriptedModel(answers=[], name="a")
+    given: dict[str, Any] = {
+        "name": "single",
+        "reader": SinglePassReader(retriever=Nothing(damping=0.25), model=model, k=3),
+        "retriever": "default",
+        "model": model,
+        "questions": QuestionSet(questions=QUESTIONS),
+        "snapshot": snapshot,
+        "measured": {"threads": 4},
+        "date": DATE,
+    }
+    told = json.loads(json.dumps(reading_manifest(**given)))
+    assert told["reader"]["name"] == "single"
+    assert told["reader"]["parameters"]["k"] == 3
+    assert told["reader"]["parameters"]["retriever"] == {"type": "Nothing", "damping": 0.25}
+    assert told["retriever"] == {"name": "default"}
+    assert told["model"] == "scripted:a"
+    assert told["prompts"]["answer"] == load_prompt("answer").digest
+    alike = manifest(snapshot)
+    for part in ("questions", "index", "software", "machine"):
+        assert told[part] == json.loads(json.dumps(alike[part]))
+    assert reading_manifest(**given) == reading_manifest(**given)
+    assert reading_manifest(**{**given, "model": None})["model"] is None

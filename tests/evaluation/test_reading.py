@@ -235,6 +235,15 @@ def test_evidence_only_grows(parts: list[tuple[str, list[str]]]) -> None:
     assert look_ups <= len(gathered) <= max(1, look_ups + 1)
 
 
+def test_summaries_are_neither_passages_nor_gold() -> None:
+    summary = Hit(passage=Passage(id="semantic-1", document="", text="..."), score=1.0)
+    looked = Step(kind="retrieve", query="?", hits=(summary, *step("retrieve", "a").hits))
+    questions = QuestionSet(questions=(Question(id="1", text="who", gold={"a": 1, "b": 1}),))
+    result = evaluate_reader(Known({"who": answer("", looked)}), questions)
+    assert result.total.spreads["passages"].mean == 1
+    assert result.total.means["evidence", "recall"] == 1 / 2
+
+
 def test_refusals() -> None:
     reader = Known(ANSWERS)
     with pytest.raises(InputError, match="none of the 1 questions has answers or gold"):
