@@ -1,18 +1,26 @@
 """What the fault server's model says: it follows any JSON schema, and reads capitalised words out of passages."""
 
+from __future__ import annotations
+
 import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["answer", "digest", "found_in", "passage_of", "schema_in", "tokens", "write"]
+if TYPE_CHECKING:
+    from hippograph.completions import ModelRequest
+
+__all__ = ["answer", "digest", "found_in", "passage_of", "schema_answer", "schema_in", "seed_of", "tokens", "write"]
 
 _NAME: Final = re.compile(r"[^\W\d_]\w*")
 _TAGGED: Final = re.compile(r"<(\w[\w-]*)[^<>]*>\s*(.*?)\s*</\1>", re.DOTALL)
 _FENCED: Final = re.compile(r"```\w*\n(.*?)\n?```", re.DOTALL)
+_NUMBER: Final = re.compile(r'"number": (\d{1,6})\b')
+# What contains itself is not drawn any deeper.
+_DEEP: Final = 4
 _READ: Final = ("entities", "named_entities", "triples")
 
 
@@ -35,8 +43,7 @@ def tokens(text: str) -> int:
 def passage_of(said: Sequence[str]) -> str:
     """Return the passage in the last of the user's messages that has one; else the last message.
 
-    A passage is the `text` of a JSON object, alone, under `passage` or in a list of `passages`; or what stands between
-    tags or in a fence.
+    A passage is a `text` in a JSON object, however deep; or what stands between tags or in a fence.
 
     Examples
     --------
@@ -56,12 +63,26 @@ def passage_of(said: Sequence[str]) -> str:
 
 
 def _texts(message: str) -> list[str]:
-    try:
-        told, _ = json.JSONDecoder().raw_decode(message, max(message.find("{"), 0))
-    except json.JSONDecodeError:
-        return []
-    parts = told.get("passages", [told.get("passage", told)]) if isinstance(told, dict) else []
-    return [part["text"] for part in parts if isinstance(part, dict) and isinstance(part.get("text"), str)]
+    for start in sorted(max(message.find(bracket), 0) for bracket in "[{"):
+        try:
+            told, _ = json.JSONDecoder().raw_decode(message, start)
+        except json.JSONDecodeError:
+            continue
+        if texts := list(_texts_in(told)):
+            return texts
+    return []
+
+
+def _texts_in(told: object) -> Iterator[str]:
+    if isinstance(told, list):
+        for part in told:
+            yield from _texts_in(part)
+    elif isinstance(told, dict):
+        for name, part in told.items():
+            if name == "text" and isinstance(part, str):
+                yield part
+            else:
+                yield from _texts_in(part)
 
 
 def found_in(passage: str) -> tuple[list[str], list[list[str]]]:
@@ -109,12 +130,50 @@ def schema_in(texts: Sequence[str]) -> Mapping[str, Any] | None:
     return None
 
 
-def answer(schema: Mapping[str, Any], passage: str) -> Any:
-    """Say what a schema asks for; entities and triples are those of `found_in`, all else is made of the passage."""
-    return _Writer(schema, passage).value(schema)
+def answer(schema: Mapping[str, Any], said: Sequence[str], *, seed: str = "") -> Any:
+    """Say what a JSON schema asks for, whatever that is, the same for the same arguments.
+
+    Entities and triples are those of `found_in`. All else is drawn: texts are a few words of the passages, numbers
+    without limits are the passages' own, or one more; of alternatives, `null` among them, any may be chosen. A list has
+    something in it. What a `pattern` or a `format` says of a text is not looked at.
+
+    Parameters
+    ----------
+    schema
+        What to say.
+    said
+        What it is to be said of: the user's messages.
+    seed
+        Draws something else of the same.
+
+    Examples
+    --------
+    >>> numbers = {"type": "array", "items": {"type": "integer"}, "minItems": 3, "maxItems": 3}
+    >>> answer(numbers, ['[{"number": 1}, {"number": 2}]'])
+    [1, 3, 2]
+    """
+    return _Writer(schema, said, seed).value(schema)
 
 
-def write(form: str, schema: Mapping[str, Any] | None, passage: str) -> str:
+def schema_answer(schema: Mapping[str, Any], request: ModelRequest) -> str:
+    """Answer a request by a JSON schema as the fault server does, for models without a server.
+
+    Examples
+    --------
+    >>> from hippograph.completions import Message, ModelRequest
+    >>> schema_answer({"properties": {"sure": {"type": "boolean"}}}, ModelRequest(messages=(Message("user", "Oslo?"),)))
+    '{"sure": true}'
+    """
+    said = [message.text for message in request.messages if message.role == "user"]
+    return json.dumps(answer(schema, said, seed=seed_of(request.messages)), ensure_ascii=False)
+
+
+def seed_of(messages: Iterable[tuple[str, str]]) -> str:
+    """Name a conversation, so that each is answered in its own way."""
+    return digest(json.dumps([list(message) for message in messages]))
+
+
+def write(form: str, schema: Mapping[str, Any] | None, said: Sequence[str], *, seed: str = "") -> str:
     """Write an answer.
 
     Parameters
@@ -124,81 +183,115 @@ def write(form: str, schema: Mapping[str, Any] | None, passage: str) -> str:
         there is no schema.
     schema
         What to say, if it is known.
-    passage
-        What to say it of.
+    said
+        What to say it of: the user's messages.
+    seed
+        As for `answer`.
     """
-    entities, triples = _found_in(passage)
     if schema is None:
+        entities, triples = _found_in(passage_of(said))
         if form == "text":
             return f"It is about {', '.join(entities) or 'nothing'}."
         return json.dumps({"entities": entities, "triples": triples}, ensure_ascii=False)
-    said = json.dumps(answer(schema, passage), ensure_ascii=False)
-    return said if form != "text" else f"Here is what I found.\n```json\n{said}\n```\nI hope that this helps!"
+    written = json.dumps(answer(schema, said, seed=seed), ensure_ascii=False)
+    return written if form != "text" else f"Here is what I found.\n```json\n{written}\n```\nI hope that this helps!"
 
 
 class _Writer:
-    def __init__(self, schema: Mapping[str, Any], passage: str) -> None:
+    def __init__(self, schema: Mapping[str, Any], said: Sequence[str], seed: str) -> None:
+        passage = passage_of(said)
         self._definitions = schema.get("$defs", schema.get("definitions", {}))
-        self._passage = passage
+        self._seed = f"{seed} {digest(passage)}"
         self._words = _NAME.findall(passage) or ["nothing"]
+        self._most = max((int(number) for text in said for number in _NUMBER.findall(text)), default=9)
         self._entities, self._triples = _found_in(passage)
         self._counter = itertools.count()
 
-    def value(self, schema: Mapping[str, Any]) -> Any:
-        schema = self._resolved(schema)
+    def value(self, schema: Mapping[str, Any], depth: int = 0) -> Any:
+        schema = self._resolved(schema, depth)
         if "const" in schema:
             return schema["const"]
         if "enum" in schema:
-            return schema["enum"][self._draw() % len(schema["enum"])]
+            return schema["enum"][self._draw(len(schema["enum"]))]
         kind = schema.get("type", "object" if "properties" in schema else "string")
         if isinstance(kind, list):
             kind = next(each for each in kind if each != "null")
         if kind == "object":
-            return {name: self._field(name, part) for name, part in schema.get("properties", {}).items()}
-        if kind == "array":
-            return self._array(schema)
-        return self._scalar(kind, schema)
+            return self._object(schema, depth)
+        return self._array(schema, depth) if kind == "array" else self._scalar(kind, schema)
 
-    def _resolved(self, schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _resolved(self, schema: Mapping[str, Any], depth: int) -> Mapping[str, Any]:
         while True:
             if "$ref" in schema:
                 schema = self._definitions[schema["$ref"].rpartition("/")[2]]
-            elif choices := schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf"):
-                schema = next((each for each in choices if each.get("type") != "null"), choices[0])
+            elif choices := schema.get("anyOf") or schema.get("oneOf"):
+                # What contains itself has to end.
+                ends = [each for each in choices if depth > _DEEP and each.get("type") == "null"]
+                schema = (ends or choices)[self._draw(len(ends or choices))]
+            elif parts := schema.get("allOf"):
+                schema = parts[0]
             else:
                 return schema
 
-    def _field(self, name: str, schema: Mapping[str, Any]) -> Any:
-        resolved = self._resolved(schema)
-        if name not in _READ or resolved.get("type") != "array":
-            return self.value(schema)
-        items = self._resolved(resolved.get("items", {}))
-        rows = self._triples if name == "triples" else [(entity,) for entity in self._entities]
-        return [self._row(items, row) for row in rows[: resolved.get("maxItems")]]
+    def _object(self, schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+        made = {name: self._field(name, part, depth + 1) for name, part in schema.get("properties", {}).items()}
+        others = schema.get("additionalProperties")
+        if isinstance(others, Mapping):
+            count = self._count(schema.get("minProperties", 0), schema.get("maxProperties"), depth)
+            made |= {f"{self._text({})} {at}": self.value(others, depth + 1) for at in range(count)}
+        return made
 
-    def _row(self, items: Mapping[str, Any], row: tuple[str, ...]) -> Any:
+    def _field(self, name: str, schema: Mapping[str, Any], depth: int) -> Any:
+        resolved = self._resolved(schema, depth) if name in _READ else {}
+        if resolved.get("type") != "array":
+            return self.value(schema, depth)
+        items = self._resolved(resolved.get("items", {}), depth)
+        rows = self._triples if name == "triples" else [(entity,) for entity in self._entities]
+        return [self._row(items, row, depth) for row in rows[: resolved.get("maxItems")]]
+
+    def _row(self, items: Mapping[str, Any], row: tuple[str, ...], depth: int) -> Any:
         if items.get("type") == "object":
             given = iter(row)
             properties: Iterator[tuple[str, Any]] = iter(items.get("properties", {}).items())
-            return {name: next(given, None) or self.value(part) for name, part in properties}
+            return {name: next(given, None) or self.value(part, depth) for name, part in properties}
         return row if items.get("type") == "array" or len(row) > 1 else row[0]
 
-    def _array(self, schema: Mapping[str, Any]) -> list[Any]:
+    def _array(self, schema: Mapping[str, Any], depth: int) -> list[Any]:
         if "prefixItems" in schema:
-            return [self.value(part) for part in schema["prefixItems"]]
-        return [self.value(schema.get("items", {})) for _ in range(max(schema.get("minItems", 0), 1))]
+            return [self.value(part, depth + 1) for part in schema["prefixItems"]]
+        count, items = self._count(schema.get("minItems", 0), schema.get("maxItems"), depth), schema.get("items", {})
+        if not schema.get("uniqueItems"):
+            return [self.value(items, depth + 1) for _ in range(count)]
+        made: dict[str, Any] = {}
+        for _ in range(10 * count):
+            item = self.value(items, depth + 1)
+            made |= {json.dumps(item): item} if len(made) < count else {}
+        return list(made.values())
+
+    def _count(self, least: int, most: int | None, depth: int) -> int:
+        if depth > _DEEP:
+            return least
+        # A list is asked for to have something in it.
+        few = max(least, 1) if most is None else min(max(least, 1), most)
+        return few + self._draw(3 if most is None else min(3, most - few + 1))
 
     def _scalar(self, kind: str, schema: Mapping[str, Any]) -> Any:
         if kind == "boolean":
-            return bool(self._draw() % 2)
-        if kind in {"integer", "number"}:
-            low = schema.get("minimum", schema.get("exclusiveMinimum", -1) + 1)
-            high = schema.get("maximum", schema.get("exclusiveMaximum", low + 10) - 1)
-            return min(low + self._draw() % 10, high)
-        if kind == "null":
-            return None
-        word = self._words[self._draw() % len(self._words)]
-        return word.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+            return bool(self._draw(2))
+        if kind == "integer":
+            low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
+            high = schema.get("maximum", schema.get("exclusiveMaximum", max(self._most, low) + 2) - 1)
+            return low + self._draw(high - low + 1)
+        if kind == "number":
+            low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
+            high = schema.get("maximum", schema.get("exclusiveMaximum", low + 10))
+            return low + (high - low) * (1 + self._draw(9)) / 10
+        return None if kind == "null" else self._text(schema)
 
-    def _draw(self) -> int:
-        return int(digest(f"{next(self._counter)} {self._passage}"), 16)
+    def _text(self, schema: Mapping[str, Any]) -> str:
+        start = self._draw(len(self._words))
+        words = " ".join(self._words[start : start + 1 + self._draw(4)])
+        return words.ljust(schema.get("minLength", 0), ".")[: schema.get("maxLength")]
+
+    def _draw(self, choices: int) -> int:
+        return int(digest(f"{next(self._counter)} {self._seed}"), 16) % choices

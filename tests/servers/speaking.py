@@ -12,7 +12,7 @@ from time import monotonic
 from typing import Any
 
 from hippograph.text.token_estimate import estimate_tokens
-from tests.servers.answers import digest, passage_of, schema_in, tokens, write
+from tests.servers.answers import digest, passage_of, schema_in, seed_of, tokens, write
 from tests.servers.ledger import Entry, Ledger
 from tests.servers.plan import Plan
 
@@ -66,7 +66,8 @@ class Speaker:
         """Answer `/v1/chat/completions`."""
         messages = [(str(each.get("role")), _text(each.get("content"))) for each in body.get("messages", ())]
         said = [text for role, text in messages if role == "user"]
-        entry = self.ledger.open(kind, digest(json.dumps(messages)), self.topic(said))
+        seed = seed_of(messages)
+        entry = self.ledger.open(kind, seed, self.topic(said))
         form = body.get("response_format") or {"type": "text"}
         read = sum(tokens(text) for _, text in messages)
         if refusal := self._refusal(entry, str(body.get("model", "")), read, form["type"]):
@@ -76,7 +77,7 @@ class Speaker:
         schema = form["json_schema"]["schema"] if form["type"] == "json_schema" else None
         if schema is None:
             schema = schema_in([text for _, text in messages])
-        content, reason = write(form["type"], schema, passage_of(said)), "stop"
+        content, reason = write(form["type"], schema, said, seed=seed), "stop"
         content, reason = _spoiled(entry.fault, content, schema)
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
         if limit and tokens(content) > limit:

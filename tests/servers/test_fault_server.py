@@ -316,15 +316,15 @@ def test_any_schema_is_followed() -> None:
             "kind": {"$ref": "#/$defs/Kind"},
             "count": {"type": "integer", "minimum": 3, "maximum": 4},
             "sure": {"type": "boolean"},
-            "why": {"anyOf": [{"type": "null"}, {"type": "string", "minLength": 40}]},
-            "parts": {"type": "array", "minItems": 2, "items": {"type": "object", "properties": {"x": {"const": 7}}}},
+            "why": {"type": "string", "minLength": 40, "maxLength": 40},
+            "parts": {"type": "array", "minItems": 2, "maxItems": 2, "items": {"properties": {"x": {"const": 7}}}},
             "triples": {
                 "type": "array",
                 "items": {"type": "object", "properties": {"s": {"type": "string"}, "r": {}, "o": {}}},
             },
         },
     }
-    value = answer(schema, PASSAGE)
+    value = answer(schema, [PASSAGE])
     assert value["kind"] in {"a", "b"}
     assert 3 <= value["count"] <= 4
     assert isinstance(value["sure"], bool)
@@ -334,6 +334,7 @@ def test_any_schema_is_followed() -> None:
     assert found_in("nothing here") == ([], [])
     assert schema_in(["no {brace}", 'but {"properties": {}} here']) == {"properties": {}}
     assert passage_of(["```\nin a fence\n```"]) == "in a fence"
+    assert passage_of(['Look: [{"number": 1, "text": "one"}, {"parts": [{"text": "two"}]}] {"text": 3}']) == "one\ntwo"
 
 
 def test_the_process_ends_with_its_context() -> None:
