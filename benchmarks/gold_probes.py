@@ -6,9 +6,10 @@
 2WikiMultihopQA have them. A double proposes the published sub-questions, with the answers put in that they refer to,
 and answers nothing, so that every reader goes on to its end. The indexes are not changed.
 
-For each question: the recall of what the reader was shown in all its steps, against that of as many passages from the
-top of the question's own ranking (*single pass*), and of as many from the rankings of the question and its
-sub-questions fused (*fused*). Differences are paired, with 95 % intervals and p-values of the randomisation test.
+For each question: the recall of the passages that the reader showed to the model in all its steps, against that of as
+many from the top of the question's own ranking (*single pass*), and of as many from the rankings of the question and
+its sub-questions fused (*fused*). *Found* is the recall of all that it looked up, shown or not. Differences are paired,
+with 95 % intervals and p-values of the randomisation test.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from hippograph import HippoGraph
 from hippograph.evaluation.datasets import Question, QuestionSet, load_questions
 from hippograph.evaluation.decompositions import load_decompositions
 from hippograph.evaluation.differences import Difference, paired_differences
-from hippograph.evaluation.reading import evaluate_reader, evidence_by_look_up
+from hippograph.evaluation.reading import evaluate_reader, passages_shown
 from hippograph.protocols import Reader, Retriever
 from hippograph.readers.fusion import fused
 from hippograph.readers.memory import MemoryReader
@@ -55,6 +56,7 @@ class Row:
     passages: float
     recall: float
     all_recall: float
+    found: float
     by_look_up: Sequence[float]
     single_pass: float
     fused: float
@@ -120,7 +122,7 @@ def measure(
         found = evaluate_reader(reader, questions, resamples=0)
         values = []
         for question in questions.questions:
-            shown = evidence_by_look_up(found.answers[question.id])[-1]
+            shown = passages_shown(found.answers[question.id])
             rankings = looking.retrieve([question.text, *decompositions[question.id]], k=DEPTH)
             alone = looking.retrieve([question.text], k=len(shown))[0].hits
             together = fused([ranking.hits for ranking in rankings])[: len(shown)]
@@ -140,9 +142,10 @@ def measure(
                 reader=reader_name,
                 n=len(values),
                 calls=found.total.spreads["calls"].mean,
-                passages=found.total.spreads["passages"].mean,
+                passages=found.total.spreads["shown"].mean,
                 recall=float(own.mean()),
                 all_recall=float((own == 1).mean()),
+                found=means["evidence", "recall"],
                 by_look_up=[mean for measure, mean in means.items() if measure[:2] == ("evidence", "by_look_up")],
                 single_pass=float(single.mean()),
                 fused=float(best.mean()),
@@ -159,7 +162,7 @@ def show(rows: Sequence[Row]) -> None:
     table = Table(box=None)
     for heading in ("set", "retriever", "reader"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("calls", "passages", "recall", "all", "single pass", "+/-", "fused", "+/-"):
+    for heading in ("calls", "shown", "recall", "all", "found", "single pass", "+/-", "fused", "+/-"):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(
@@ -170,6 +173,7 @@ def show(rows: Sequence[Row]) -> None:
             f"{row.passages:.1f}",
             per_cent(row.recall),
             per_cent(row.all_recall),
+            per_cent(row.found),
             per_cent(row.single_pass),
             told(row.above_single_pass),
             per_cent(row.fused),

@@ -25,10 +25,12 @@ _SHOWN: Final[Mapping[Measure, str]] = {
     ("citations", "recall"): "cited R",
     ("evidence", "recall"): "found R",
     ("evidence", "all_recall"): "found AR",
+    ("evidence", "shown_recall"): "shown R",
     ("complete",): "complete",
 }
 _SPENT: Final[Mapping[str, tuple[str, str]]] = {
-    "passages": ("passages", ".1f"),
+    "found": ("found", ".1f"),
+    "shown": ("shown", ".1f"),
     "calls": ("calls", ".1f"),
     "tokens": ("tokens", ",.0f"),
     "reused": ("known before", ".1f"),
@@ -60,7 +62,7 @@ def show_readers(evaluations: Mapping[str, ReadingEvaluation], comparison: Readi
     sure = "; below them the 95 % intervals" if total.intervals else ""
     console.print(
         f"in per cent{sure}: exact match, F1 (M: as MuSiQue counts empty answers), precision\n"
-        "and recall of the citations, recall of the evidence found (AR: the share of questions with all gold)",
+        "and recall of the citations, recall of the evidence found (AR: share of questions with all gold) and shown"
     )
     _show_measures(console, "reader", {name: result.total for name, result in evaluations.items()})
     _show_look_ups(console, evaluations)
@@ -109,7 +111,9 @@ def _by_look_up(part: ReadingMeasures) -> list[float]:
 
 
 def _show_spreads(console: Console, evaluations: Mapping[str, ReadingEvaluation]) -> None:
-    console.print("\nper question: mean, and below it the 50th and 95th percentile and the most")
+    console.print(
+        "\nper question: mean, and below it the 50th and 95th percentile and the most; found and shown are passages"
+    )
     table = _table("reader", [title for title, _ in _SPENT.values()])
     for name, result in evaluations.items():
         table.add_row(escape(name), *(_spread(result.total.spreads[one], form) for one, (_, form) in _SPENT.items()))

@@ -21,7 +21,7 @@ from hippograph.evaluation.units import check_known, counted_as, unit_of
 from hippograph.protocols import LanguageModel, Reader
 from hippograph.types import Answer, Passage
 
-__all__ = ["evaluate_reader", "evidence_by_look_up", "threads_for"]
+__all__ = ["evaluate_reader", "evidence_by_look_up", "passages_shown", "threads_for"]
 
 _MOST_THREADS: Final = 8
 
@@ -44,8 +44,9 @@ def evaluate_reader(
 
     Against the answers: exact match and F1, the best over all acceptable answers. A question that the model failed at
     counts as wrong. Against the gold: precision and recall of the citations; the recall of the evidence, which is
-    everything that the steps found; and whether it holds all gold. Gold may name documents or passages; these are
-    counted as when retrievers are measured (`hippograph.evaluation.experiment.evaluate`).
+    everything that the steps found; whether it holds all gold; and the recall of what was shown to the model, which is
+    what steps of other kinds than `retrieve` have as hits, or everything if they have none. Gold may name documents or
+    passages; these are counted as when retrievers are measured (`hippograph.evaluation.experiment.evaluate`).
 
     `evidence`, `by_look_up`, is the recall after the first, second, ... step of the kind `retrieve`; a question that
     had ended by then counts with what it had in the end.
@@ -152,6 +153,18 @@ def evidence_by_look_up(answer: Answer) -> list[tuple[Passage, ...]]:
     return gathered or [()]
 
 
+def passages_shown(answer: Answer) -> tuple[Passage, ...]:
+    """Return what whoever answered was shown: the hits of all steps but look-ups, or of all steps if there are none.
+
+    Returns
+    -------
+    Each passage once, in the order in which they were shown.
+    """
+    read = [hit.passage for step in answer.steps if step.kind != "retrieve" for hit in step.hits]
+    shown = read or [hit.passage for step in answer.steps for hit in step.hits]
+    return tuple({passage.id: passage for passage in shown}.values())
+
+
 def _read(
     reader: Reader, asked: Sequence[Question], *, threads: int, progress: Callable[[int, int], None]
 ) -> tuple[dict[str, Answer], dict[str, float]]:
@@ -197,6 +210,7 @@ def _per_question(
             told |= _correctness(answer, question.answers)
         if question.gold:
             told |= _support(count(answer.citations), gathered[question.id], question.gold, look_ups=longest)
+            told["evidence", "shown_recall"] = _share(question.gold, count(passages_shown(answer)))
         for measure, value in told.items():
             values.setdefault(measure, {})[question.id] = value
     order = [measure for measure in _measures(longest) if measure in values]
@@ -212,6 +226,7 @@ def _measures(look_ups: int) -> list[Measure]:
         ("citations", "recall"),
         ("evidence", "recall"),
         ("evidence", "all_recall"),
+        ("evidence", "shown_recall"),
         *(("evidence", "by_look_up", str(number)) for number in range(1, look_ups + 1)),
         ("complete",),
     ]
@@ -230,23 +245,27 @@ def _correctness(answer: Answer, wanted: Sequence[str]) -> dict[Measure, float]:
 def _support(
     cited: Sequence[str], gathered: Sequence[Sequence[str]], gold: Mapping[str, int], *, look_ups: int
 ) -> dict[Measure, float]:
-    shares = [len(gold.keys() & set(found)) / len(gold) for found in gathered]
+    shares = [_share(gold, found) for found in gathered]
     told: dict[Measure, float] = {
         ("citations", "precision"): citation_precision(cited, gold),
         ("citations", "recall"): citation_recall(cited, gold),
         ("evidence", "recall"): shares[-1],
-        ("evidence", "all_recall"): float(gold.keys() <= set(gathered[-1])),
+        ("evidence", "all_recall"): float(shares[-1] == 1),
     }
     for number in range(1, look_ups + 1):
         told["evidence", "by_look_up", str(number)] = shares[min(number, len(shares)) - 1]
     return told
 
 
+def _share(gold: Mapping[str, int], found: Iterable[str]) -> float:
+    return len(gold.keys() & set(found)) / len(gold)
+
+
 def _spent(answer: Answer) -> dict[str, float]:
     usage = answer.usage
     return {
-        # Summaries of layers are shown as passages of no document.
-        "passages": sum(bool(passage.document) for passage in evidence_by_look_up(answer)[-1]),
+        "found": _passages(evidence_by_look_up(answer)[-1]),
+        "shown": _passages(passages_shown(answer)),
         "calls": usage.calls,
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
@@ -254,6 +273,11 @@ def _spent(answer: Answer) -> dict[str, float]:
         "reused": usage.reused,
         "cost": usage.cost,
     }
+
+
+def _passages(found: Iterable[Passage]) -> int:
+    # Summaries of layers look like passages of no document.
+    return sum(bool(passage.document) for passage in found)
 
 
 def _measured(

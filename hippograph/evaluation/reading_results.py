@@ -73,8 +73,9 @@ class ReadingMeasures:
         95 % confidence intervals of these means; those of fewer than ten questions are missing. None if all are, or
         they were not asked for.
     spreads
-        How the passages shown and what was spent on a question are spread: `passages`, `calls`, `input_tokens`,
-        `output_tokens`, `tokens`, `reused`, `cost` in US dollars, `seconds`.
+        How passages and what was spent on a question are spread: `found` and `shown` (distinct passages; summaries are
+        none), `calls`, `input_tokens`, `output_tokens`, `tokens`, `reused` (answers of the model known from before),
+        `cost` in US dollars, `seconds`.
     outcomes
         How many questions ended how, the most frequent first.
     """

@@ -67,7 +67,7 @@ def test_answers_citations_evidence_and_costs_are_measured(toy, model):
     assert value["f1"]["squad"] >= value["exact_match"]["squad"]
     assert 0 < value["citations"]["precision"] <= 1
     assert value["evidence"]["by_look_up"] == {"1": value["evidence"]["recall"]}
-    assert value["passages"]["max"] == 4
+    assert value["found"]["max"] == value["shown"]["max"] == 4
     assert value["calls"] == {"mean": 1, "p50": 1, "p95": 1, "max": 1, "interval": [1, 1]}
     assert value["outcomes"]["failed"] == 1
     assert [failure["id"] for failure in value["failures"]] == [ROWS[2]["id"]]

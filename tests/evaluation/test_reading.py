@@ -18,7 +18,7 @@ from hippograph.errors import InputError, ModelError
 from hippograph.evaluation.datasets import Question, QuestionSet
 from hippograph.evaluation.intervals import wilson_interval
 from hippograph.evaluation.randomization import randomization_test
-from hippograph.evaluation.reading import evaluate_reader, evidence_by_look_up, threads_for
+from hippograph.evaluation.reading import evaluate_reader, evidence_by_look_up, passages_shown, threads_for
 from hippograph.evaluation.reading_comparison import compare_readers
 from hippograph.protocols import Reading
 from hippograph.testing.scripted import ScriptedModel
@@ -116,7 +116,10 @@ def test_values_by_hand() -> None:
     spread = total.spreads["calls"]
     assert (spread.mean, spread.p50, spread.max) == (6 / 4, 1.0, 3.0)
     assert spread.p95 == pytest.approx(1 + 0.85 * 2)
-    assert total.spreads["passages"].mean == (4 + 2 + 1 + 1) / 4
+    assert total.spreads["found"].mean == (4 + 2 + 1 + 1) / 4
+    # Of the first, a and b alone were shown; the others have no step that shows anything.
+    assert total.spreads["shown"].mean == (2 + 2 + 1 + 1) / 4
+    assert total.means["evidence", "shown_recall"] == (1 + 1 + 1 / 2) / 3
     assert total.spreads["tokens"].max == 310
     assert total.spreads["cost"].mean == 0.75
     assert total.spreads["reused"].p50 == 1
@@ -131,7 +134,7 @@ def test_json_has_keys_within_keys() -> None:
     value = json.loads(json.dumps(evaluate_reader(Known(ANSWERS), QUESTIONS).to_json()))
     assert value["n"] == 4
     assert value["f1"] == {"squad": pytest.approx(1 / 3), "musique": pytest.approx(2 / 3)}
-    assert set(value["evidence"]) == {"recall", "all_recall", "by_look_up"}
+    assert set(value["evidence"]) == {"recall", "all_recall", "shown_recall", "by_look_up"}
     assert list(value["evidence"]["by_look_up"]) == ["1", "2"]
     assert set(value["seconds"]) == {"mean", "p50", "p95", "max", "interval"}
     assert value["intervals"] is None
@@ -235,12 +238,24 @@ def test_evidence_only_grows(parts: list[tuple[str, list[str]]]) -> None:
     assert look_ups <= len(gathered) <= max(1, look_ups + 1)
 
 
+def test_what_is_found_and_not_shown_counts_apart() -> None:
+    looked = answer(
+        "", step("retrieve", "a", "x"), step("retrieve", "b"), step("note", "x", "b"), step("note", "b", "y")
+    )
+    assert [passage.id for passage in passages_shown(looked)] == ["x", "b", "y"]
+    questions = QuestionSet(questions=(Question(id="1", text="who", gold={"a": 1, "b": 1}),))
+    total = evaluate_reader(Known({"who": looked}), questions).total
+    assert total.means["evidence", "recall"] == 1
+    assert total.means["evidence", "shown_recall"] == 1 / 2
+    assert (total.spreads["found"].mean, total.spreads["shown"].mean) == (4, 3)
+
+
 def test_summaries_are_neither_passages_nor_gold() -> None:
     summary = Hit(passage=Passage(id="semantic-1", document="", text="..."), score=1.0)
     looked = Step(kind="retrieve", query="?", hits=(summary, *step("retrieve", "a").hits))
     questions = QuestionSet(questions=(Question(id="1", text="who", gold={"a": 1, "b": 1}),))
     result = evaluate_reader(Known({"who": answer("", looked)}), questions)
-    assert result.total.spreads["passages"].mean == 1
+    assert result.total.spreads["found"].mean == result.total.spreads["shown"].mean == 1
     assert result.total.means["evidence", "recall"] == 1 / 2
 
 
