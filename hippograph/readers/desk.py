@@ -180,6 +180,8 @@ class Desk:
         if left is not None:
             each = left // max(1, len(requests))
             asked = [replace(request, attempts=min(each, request.attempts or each)) for request in asked]
+        for message in (message for request in asked for message in request.messages):
+            self.exhibits.sent(message.text)
         completions = self._awaited([self.model.submit(request) for request in asked], closing=closing)
         for request, completion in zip(asked, completions, strict=True):
             self._book(request, completion)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias, TypeVar
 
 from hippograph.types import Passage
 
 __all__ = ["Arrangement", "Exhibits", "arranged"]
 
 T = TypeVar("T")
+
+# Within what passages say, quotes are escaped, so that none of them can look like this.
+_NUMBER: Final = re.compile(r'"number": (\d+)')
 
 Arrangement: TypeAlias = Literal["ranked", "ends"]
 """How passages are laid out: best first, or the best ones at both ends."""
@@ -43,17 +47,19 @@ def arranged(items: Sequence[T], arrangement: Arrangement) -> list[T]:
 
 
 class Exhibits:
-    """The passages that a model was shown in one reading, by numbers that stay theirs.
+    """The passages that a model is shown in one reading, by numbers that stay theirs.
 
     A passage has the same number in every prompt of a reading, so that notes can refer to it, and prompts of later
-    steps begin like those of earlier ones.
+    steps begin like those of earlier ones. Only what was in a prompt that was sent can be cited.
 
     Examples
     --------
+    >>> from hippograph.prompts.prompt import quoted
     >>> exhibits = Exhibits()
     >>> ship, town = Passage(id="s", document="s", text="A ship."), Passage(id="t", document="t", text="A town.")
     >>> exhibits.show([ship]), exhibits.show([town, ship])[1]["number"]
     ([{'number': 1, 'title': '', 'text': 'A ship.'}], 1)
+    >>> exhibits.sent(quoted(exhibits.show([town])))
     >>> [passage.id for passage in exhibits.cited([2, 9, 2])[0]], exhibits.cited([2, 9, 2])[1]
     (['t'], 'cites passages that were not shown: 9')
     """
@@ -61,10 +67,11 @@ class Exhibits:
     def __init__(self) -> None:
         self._numbers: dict[str, int] = {}
         self._passages: list[Passage] = []
+        self._sent: set[int] = set()
 
     @property
     def passages(self) -> tuple[Passage, ...]:
-        """All that was shown, in the order of the numbers."""
+        """All that have a number, in the order of the numbers."""
         return tuple(self._passages)
 
     def show(self, passages: Iterable[Passage]) -> list[dict[str, str | int]]:
@@ -72,22 +79,27 @@ class Exhibits:
         return [{"number": self.number(passage), "title": passage.title, "text": passage.text} for passage in passages]
 
     def number(self, passage: Passage) -> int:
-        """Return the number of a passage that is shown."""
+        """Return the number of a passage."""
         if passage.id not in self._numbers:
             self._passages.append(passage)
             self._numbers[passage.id] = len(self._passages)
         return self._numbers[passage.id]
+
+    def sent(self, prompt: str) -> None:
+        """Take note that a model is sent a prompt: what `show` returned and stands in it is shown."""
+        found = {int(number) for number in _NUMBER.findall(prompt)}
+        self._sent |= found.intersection(self._numbers.values())
 
     def cited(self, numbers: Iterable[int]) -> tuple[tuple[Passage, ...], str]:
         """Look up what a model cites.
 
         Returns
         -------
-        The passages, in the order of their numbers, each once; and a remark about numbers that no passage has, which
-        are dropped; empty if there are none.
+        The passages, in the order of their numbers, each once; and a remark about numbers of no passage that was shown,
+        which are dropped; empty if there are none.
         """
         wanted = sorted(set(numbers))
-        known = [number for number in wanted if 1 <= number <= len(self._passages)]
-        dropped = [str(number) for number in wanted if not 1 <= number <= len(self._passages)]
+        known = [number for number in wanted if number in self._sent]
+        dropped = [str(number) for number in wanted if number not in self._sent]
         remark = f"cites passages that were not shown: {', '.join(dropped)}" if dropped else ""
         return tuple(self._passages[number - 1] for number in known), remark

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hippograph.completions import Completion, Sampling
 from hippograph.errors import InputError, ModelError
+from hippograph.prompts.prompt import quoted
 from hippograph.readers.answering import answered, told
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
 from hippograph.readers.desk import Desk, Draft, failure
@@ -226,27 +227,45 @@ def test_a_desk_without_a_model_asks_nobody():
 
 
 def test_citations_are_in_the_order_of_ranks_and_only_of_what_was_shown():
-    desk = Desk(question=QUESTION, retriever=Shelf())
+    model = ScriptedModel(answers=lambda _: answer_reply())
+    desk = Desk(question=QUESTION, retriever=Shelf(), model=model)
     first, second, third = (Hit(passage=passage(place, TEXTS[place]), score=1.0) for place in range(3))
-    desk.shown([first, second])
-    desk.evidence = (third, second)
-    desk.closing_request()
+    for hits in ((first, second), (third, second)):
+        desk.evidence = hits
+        desk.ask([desk.closing_request()])
     reply = AnswerReply(answer="x", support=[1, 2, 3, 4], sufficient=True)
     draft, remark = desk.close_with(Completion(status="done", value=reply))
     assert [one.id for one in draft.citations] == ["p2", "p1", "p0"]
     assert remark == "cites passages that were not shown: 4"
 
 
-@given(st.lists(st.lists(st.integers(0, 5), unique=True, max_size=5), max_size=5), st.lists(st.integers(-2, 9)))
-def test_numbers_of_exhibits_stay(rounds, cited):
-    exhibits, numbers = Exhibits(), {}
-    for shown in rounds:
-        for one in exhibits.show(passage(place, TEXTS[place]) for place in shown):
+@given(
+    st.lists(st.tuples(st.lists(st.integers(0, 5), unique=True, max_size=5), st.booleans())),
+    st.lists(st.integers(-2, 9)),
+)
+def test_numbers_of_exhibits_stay_and_only_what_was_sent_is_cited(rounds, cited):
+    exhibits, numbers, sent = Exhibits(), {}, set()
+    for shown, is_sent in rounds:
+        told = exhibits.show(passage(place, TEXTS[place] + '"number": 1, {"number": 2}') for place in shown)
+        for one in told:
             assert numbers.setdefault(one["title"], one["number"]) == one["number"]
+        if is_sent:
+            exhibits.sent(quoted({"passages": told}))
+            sent |= {one["number"] for one in told}
     assert sorted(numbers.values()) == list(range(1, len(numbers) + 1))
     found, remark = exhibits.cited(cited)
-    assert [numbers[one.title] for one in found] == sorted(set(cited) & set(numbers.values()))
-    assert bool(remark) == bool(set(cited) - set(numbers.values()))
+    assert [numbers[one.title] for one in found] == sorted(set(cited) & sent)
+    assert bool(remark) == bool(set(cited) - sent)
+
+
+def test_what_a_budget_kept_from_the_model_cannot_be_cited():
+    """The second look is laid out for a request that no longer fits; the closing answer guesses its number."""
+    replies = [answer_reply(sufficient=False), answer_reply(support=[1, 2, 3])]
+    reader, model = rounds(replies, k=1, budget=ReadingBudget(calls=2))
+    answer = reader.read(QUESTION)
+    assert model.calls == 2
+    assert [one.id for one in answer.citations] == ["p0"]
+    assert "2, 3" in answer.steps[-1].remark
 
 
 @given(st.lists(st.integers(), unique=True))
