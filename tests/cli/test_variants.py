@@ -239,11 +239,12 @@ def test_a_language_model_judges_the_facts_and_is_paid_once(folder, server, aski
     options = ["--retriever", retriever, *asking]
     first = told("explain", *options, cwd=folder)
     verdict, delivered = first["recognition"], server.ledger()["usage"]
-    assert (verdict["status"], verdict["error"], len(verdict["kept"])) == ("done", "", 1)
+    assert (verdict["status"], verdict["error"]) == ("done", "")
+    assert verdict["kept"]
     assert (verdict["usage"]["calls"], server.ledger()["requests"]) == (1, 1)
     assert verdict["usage"]["input_tokens"] == delivered["prompt_tokens"]
     assert verdict["usage"]["output_tokens"] == delivered["completion_tokens"]
-    assert sum(fact["kept"] for fact in first["triples"]) == 1
+    assert sum(fact["kept"] for fact in first["triples"]) == len(verdict["kept"])
     second = told("explain", *options, cwd=folder)
     assert (second["recognition"]["usage"]["calls"], second["recognition"]["usage"]["reused"]) == (0, 1)
     assert second["hits"] == first["hits"]
