@@ -40,8 +40,9 @@ class NotesReader(ModelReader):
     k
         How many passages the first note is made from. The published program takes 5 (`retrieve_top_k`).
     later_k
-        How many passages that were not shown before each later note is made from. The published program takes as many
-        as for the first, and reaches the most of 15 a step early; 3 gathered as much with fewer.
+        How many passages, none of which was shown before, each later note is made from. The published program takes as
+        many as for the first, and is then at its most passages a step early. With 3, gold sub-questions of MuSiQue that
+        are asked one at a time gather 98.1 % of the gold in 12 passages, and with 5 they gather 96.4 % in 15.
     max_passages
         How many passages are shown at most (`max_top_k`; DeepNote has the same).
     max_steps

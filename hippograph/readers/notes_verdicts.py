@@ -25,8 +25,8 @@ class Verdict:
 def at_a_glance(old: Note, new: Note, *, last: bool = False) -> Verdict | None:
     """Tell which note is better where that needs no asking.
 
-    A note that has every sentence of the old one, case and punctuation aside, has lost nothing, and is better if it
-    adds anything: a sentence, an answer where there was none, or that the answer is certain now.
+    A note that has every sentence of the old one, or begins with all of it, case and punctuation aside, has lost
+    nothing, and is better if it adds anything: a sentence, an answer where there was none, or that it is certain now.
 
     Parameters
     ----------
@@ -54,7 +54,8 @@ def at_a_glance(old: Note, new: Note, *, last: bool = False) -> Verdict | None:
     """
     had, has = _sentences(old.text), _sentences(new.text)
     gains = (bool(new.answer) and not old.answer) or (new.sufficient and not old.sufficient)
-    loses = not had <= has or (bool(old.answer) and not new.answer)
+    keeps = had <= has or f"{normalize(new.text)} ".startswith(f"{normalize(old.text)} ")
+    loses = not keeps or (bool(old.answer) and not new.answer)
     if has <= had and not gains:
         return Verdict(better=False, reason="it adds nothing")
     if not loses:

@@ -7,6 +7,7 @@ from hippograph.completions import Completion
 from hippograph.errors import InputError, ModelError
 from hippograph.readers.budget import ReadingBudget
 from hippograph.readers.notes import NotesReader
+from hippograph.readers.tasks import AnswerReply
 from hippograph.testing.scripted import ScriptedModel
 from hippograph.types import Usage
 from tests.readers.reading import Shelf, answer_reply
@@ -262,9 +263,7 @@ def test_without_passages_nothing_is_asked():
 def test_at_the_end_of_the_budget_the_best_so_far_is_the_answer(calls):
     script = PATHS["the longest"][0]
     replies = iter(script)
-    model = ScriptedModel(
-        answers=lambda request: answer_reply() if request.schema.__name__ == "AnswerReply" else next(replies)
-    )
+    model = ScriptedModel(answers=lambda request: answer_reply() if request.schema is AnswerReply else next(replies))
     reader = NotesReader(retriever=Shelf(MANY), model=model, budget=ReadingBudget(calls=calls))
     answer = reader.read(QUESTION)
     assert answer.usage.calls == model.calls <= calls

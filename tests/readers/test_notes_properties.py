@@ -100,7 +100,8 @@ def test_citations_were_shown_and_no_more_is_shown_than_allowed(reading):
 @given(reading=readings(parity=st.just(False)))
 def test_nothing_that_was_read_is_shown_as_new(reading):
     _, _, answer = reading
-    read, unread = set(), set()
+    read: set[str] = set()
+    unread: set[str] = set()
     for step in answer.steps:
         if step.kind == "note":
             new = {hit.passage.id for hit in step.hits}

@@ -49,6 +49,14 @@ def test_what_is_appended_makes_it_better(old, facts, answer):
     assert verdict.better == (adds or not old.answer)
 
 
+def test_what_is_appended_may_run_on():
+    old, new = Note(text="It tells of Malcolm X."), Note(text="It tells of Malcolm X. Others tell of him.")
+    verdict = at_a_glance(old, new)
+    assert verdict is not None
+    assert verdict.better
+    assert at_a_glance(old, Note(text="It tells of Malcolm Xavier. Others tell of him.")) is None
+
+
 @pytest.mark.parametrize(
     ("first", "second", "better"),
     [
