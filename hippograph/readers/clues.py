@@ -8,6 +8,7 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from hippograph.readers.answering import told
+from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk
 from hippograph.readers.fusion import fused
 from hippograph.readers.tasks import Texts, one_line, task_request
@@ -56,7 +57,7 @@ def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, Non
     """Look up the question.
 
     With `clue`, the model first drafts an answer, clues and surrogate queries; each is looked up apart, and the
-    rankings are fused. If the model fails at it, the question is looked up alone.
+    rankings are fused. If the model fails at it, or the budget does not allow it, the question is looked up alone.
 
     Parameters
     ----------
@@ -84,13 +85,7 @@ def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, Non
     """
     queries: list[str] = []
     if clue:
-        request = task_request("clue", {"question": desk.question}, schema=_Clues, sampling=desk.sampling)
-        [completion] = desk.ask([request])
-        reply = completion.value
-        if isinstance(reply, _Clues):
-            queries = new_queries([*reply.clues, *reply.queries], [desk.question])
-        decision = f"look up {len(queries)} clues" if queries else "look up the question alone"
-        yield told("clue", desk.question, completion, decision=decision)
+        queries = yield from _drafted(desk)
     found = desk.look_up([desk.question, *queries], k=k)
     yield from found
     if not queries:
@@ -98,3 +93,17 @@ def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, Non
         return desk.evidence
     desk.evidence = fused([step.hits for step in found])[:k]
     return desk.evidence
+
+
+def _drafted(desk: Desk) -> Generator[Step, None, list[str]]:
+    """Have the model draft clues and queries, if an answer can still be asked for after that."""
+    request = task_request("clue", {"question": desk.question}, schema=_Clues, sampling=desk.sampling)
+    try:
+        [completion] = desk.ask([request])
+    except ReadingEndedError:
+        return []
+    reply = completion.value
+    queries = new_queries([*reply.clues, *reply.queries], [desk.question]) if isinstance(reply, _Clues) else []
+    decision = f"look up {len(queries)} clues" if queries else "look up the question alone"
+    yield told("clue", desk.question, completion, decision=decision)
+    return queries

@@ -272,7 +272,9 @@ class Desk:
 
     def _book(self, request: ModelRequest, completion: Completion) -> None:
         worth = completion.worth
-        self._calls += max(1, worth.calls)
+        # An answer known from before may have cost more than would have been allowed now.
+        calls = max(1, worth.calls)
+        self._calls += calls if request.attempts is None else min(calls, request.attempts)
         self._tokens += worth.tokens
         self._slowest = max(self._slowest, completion.seconds)
         if worth.calls == 1 and worth.input_tokens:

@@ -315,6 +315,13 @@ def test_without_clues_the_question_is_looked_up_alone(broken):
     assert (answer.text, answer.complete) == ("Oslo", True)
 
 
+def test_a_budget_too_small_for_clues_is_spent_on_the_answer():
+    model = ScriptedModel(answers=[answer_reply()])
+    answer = SinglePassReader(retriever=Shelf(), model=model, clue=True, budget=ReadingBudget(calls=1)).read(QUESTION)
+    assert [step.kind for step in answer.steps] == ["retrieve", "answer"]
+    assert (answer.text, answer.outcome) == ("Oslo", "answered")
+
+
 def test_the_nearest_sentence_shares_most_words_and_is_cited():
     hits = Shelf().retrieve([QUESTION], k=6)[0].hits
     draft = nearest_sentence("Who built the Fram?", hits)
