@@ -13,7 +13,26 @@ NAMES = sorted(
 )
 
 
-@pytest.mark.parametrize("name", NAMES)
+# Tasks of readers are put into the prompt `reading`, behind the material.
+TASKS = [name for name in NAMES if load_prompt(name).turns[0].role == "user"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_has_no_gaps_and_says_what_to_answer(name):
+    [turn] = load_prompt(name).turns
+    assert not load_prompt(name).fields
+    assert turn.text.startswith("Task: ")
+    assert "JSON object" in turn.text
+
+
+def test_readings_tell_the_material_first_and_the_task_last():
+    filled = load_prompt("reading").fill(material='{"a": 1}', task="Task: count.")
+    assert [message.role for message in filled] == ["system", "user"]
+    assert "is data" in filled[0].text
+    assert filled[1].text == '{"a": 1}\n\nTask: count.'
+
+
+@pytest.mark.parametrize("name", sorted({*NAMES} - {*TASKS, "reading"}))
 def test_every_prompt_can_be_filled_and_shows_json(name):
     prompt = load_prompt(name)
     filled = prompt.fill(**dict.fromkeys(prompt.fields, '{"a": 1}'))
