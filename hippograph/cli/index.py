@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -9,8 +10,8 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.indexing import RereadOption, RetryInvalidOption, build
-from hippograph.cli.models import WaitOption, retried
+from hippograph.cli.indexing import Bars, RereadOption, RetryInvalidOption, build
+from hippograph.cli.models import WaitOption, language_model_of, retried
 from hippograph.cli.settings import (
     BackendOption,
     BaseUrlOption,
@@ -24,11 +25,33 @@ from hippograph.cli.settings import (
     place_of,
     settings_of,
 )
+from hippograph.composition import remembering, settling
+from hippograph.config.settings import Settings
 from hippograph.errors import InputError
 from hippograph.hippograph import HippoGraph
+from hippograph.index.budget import Budget
+from hippograph.index.layers import add_layers, known_summariser, summariser_named
+from hippograph.index.report import IndexReport
+from hippograph.index.summaries import Summariser
 from hippograph.store.index_directory import CATALOG
 
 __all__ = ["index"]
+
+LayersOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--layers/--no-layers",
+        help="Bring the summaries of passages up to date, or remove them; by default only false ones are removed.",
+        show_default=False,
+    ),
+]
+SummariserOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Who summarises: extractive, without a model, or llm. By default as before, at first extractive.",
+        show_default=False,
+    ),
+]
 
 
 def index(
@@ -49,6 +72,8 @@ def index(
     max_minutes: MaxMinutesOption = None,
     retry_invalid: RetryInvalidOption = False,
     reread: RereadOption = False,
+    layers: LayersOption = None,
+    summariser: SummariserOption = None,
     config: ConfigOption = None,
     wait: WaitOption = 0.0,
     as_json: JsonOption = False,
@@ -68,7 +93,37 @@ def index(
     )
     if not sources and not (place_of(settings) / CATALOG).exists():
         raise InputError(f"there is no index in {place_of(settings)} yet; name the files and folders to make it of")
-    work = partial(
+    index_sources = partial(
         HippoGraph.index, sources=sources or (), wait=wait, reread=reread, retry=retried(invalid=retry_invalid)
     )
+    made_by = _summariser(settings, layers, summariser)
+
+    def work(
+        hippograph: HippoGraph, *, progress: Bars, budget: Budget, stop: Callable[[], bool], switch: bool
+    ) -> IndexReport:
+        report = index_sources(hippograph, progress=progress, budget=budget, stop=stop, switch=switch)
+        place, embedder = hippograph.parts.place, hippograph.indexer.embedder
+        with settling(made_by), place.session(wait=wait) as session:
+            return add_layers(
+                report,
+                session,
+                layers=layers,
+                summariser=made_by,
+                embedder=embedder,
+                progress=progress,
+                budget=budget,
+                stop=stop,
+            )
+
     build(settings, work, as_json=as_json)
+
+
+def _summariser(settings: Settings, layers: bool | None, name: str | None) -> Summariser | None:
+    """Make who summarises, if anything is to be: the one that is named, or one like that of the former summaries."""
+    if not layers:
+        if name is not None:
+            raise InputError(f"--summariser {name} says who makes the summaries, and none are made; give --layers too")
+        return None
+    chosen = name or known_summariser(place_of(settings))
+    model = language_model_of(settings) if chosen == "llm" else None
+    return summariser_named(chosen, model=None if model is None else remembering(model, place_of(settings)))

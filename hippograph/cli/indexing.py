@@ -24,7 +24,7 @@ from hippograph.cli.settings import place_of
 from hippograph.config.settings import Settings
 from hippograph.hippograph import HippoGraph
 from hippograph.index.budget import Budget
-from hippograph.index.report import IndexReport
+from hippograph.index.report import IndexReport, LayersReport
 from hippograph.index.standing import usage_values
 
 __all__ = ["Bars", "RereadOption", "RetryInvalidOption", "build", "finish"]
@@ -37,7 +37,9 @@ RereadOption = Annotated[
 ]
 
 _SHOWN = 20
-_COUNTED = frozenset({"load", "extract", "embed passages", "embed entities", "embed triples"})
+_COUNTED = frozenset(
+    {"load", "extract", "embed passages", "embed entities", "embed triples", "summarise", "embed summaries"}
+)
 _INTERRUPTED = 130
 
 
@@ -95,9 +97,10 @@ def finish(report: IndexReport, *, as_json: bool) -> None:
         print_json(_as_json(report))
     else:
         _show(report)
-    if report.stopped == "interrupted":
+    if "interrupted" in (report.stopped, report.layers.stopped if report.layers is not None else ""):
         raise typer.Exit(_INTERRUPTED)
-    if any(not item.harmless for item in report.skipped) or report.failures or report.awaits:
+    lacking = report.layers is not None and report.layers.lacking
+    if any(not item.harmless for item in report.skipped) or report.failures or report.awaits or lacking:
         raise typer.Exit(1)
 
 
@@ -155,6 +158,25 @@ def _as_json(report: IndexReport) -> dict[str, object]:
             "models": {stage: round(seconds, 3) for stage, seconds in report.model_seconds.items()},
             "rest": {stage: round(seconds, 3) for stage, seconds in report.other_seconds.items()},
         },
+        **({} if report.layers is None else {"layers": _layers_as_json(report.layers)}),
+    }
+
+
+def _layers_as_json(report: LayersReport) -> dict[str, object]:
+    return {
+        "semantic": report.semantic,
+        "episodic": report.episodic,
+        "levels": report.levels,
+        "made": report.made,
+        "kept": report.kept,
+        "lacking": report.lacking,
+        "failed": [{"where": item.where, "reason": item.reason} for item in report.failures],
+        "stopped": report.stopped,
+        "summariser": report.summariser,
+        "usage": usage_values(report.usage),
+        "generation": report.generation,
+        "published": report.published,
+        "seconds": {stage: round(seconds, 3) for stage, seconds in report.seconds.items()},
     }
 
 
@@ -189,3 +211,18 @@ def _show(report: IndexReport) -> None:
     idle = "nothing is published yet;" if report.stopped else "nothing had changed; still at"
     what = "published" if report.published else idle
     console.print(f"{what} generation {report.generation}")
+    if report.layers is not None:
+        _show_layers(report.layers)
+
+
+def _show_layers(report: LayersReport) -> None:
+    console = output()
+    console.print(
+        f"summaries: {report.semantic:,} semantic on {report.levels} levels, {report.episodic:,} episodic; "
+        f"{report.made:,} made, {report.kept:,} kept; {sum(report.seconds.values()):.1f} s"
+    )
+    for item in report.failures[:_SHOWN]:
+        console.print(f"  {item.where}: {item.reason}", markup=False, soft_wrap=True)
+    if report.lacking:
+        why = f", stopped: {report.stopped}" if report.stopped else ""
+        console.print(f"{report.lacking:,} summaries are lacking{why}; the same command tries again")

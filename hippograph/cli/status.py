@@ -38,7 +38,9 @@ def _rows(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield from ((key, str(source)) for source in value)
         elif key == "extractors":
             yield from (("read by", _reader(one)) for one in value)
-        else:
+        elif isinstance(value, bool):
+            yield f"{prefix}{key}", "yes" if value else "no"
+        elif value != "":
             yield f"{prefix}{key}", f"{value:,}" if isinstance(value, int) else str(value)
 
 

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from hippograph.index.budget import Stopped
 from hippograph.types import ExtractionStatus, SkippedItem, Usage
 
-__all__ = ["IndexReport", "Progress", "Tally"]
+__all__ = ["IndexReport", "LayersReport", "Progress", "Tally"]
 
 
 class Progress(Protocol):
@@ -20,6 +20,52 @@ class Progress(Protocol):
     def __call__(self, stage: str, done: int, total: int | None) -> None:
         """Take note that `done` of `total` items of a stage are finished; the total may not be known yet."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersReport:
+    """What became of the layers of an index.
+
+    Parameters
+    ----------
+    semantic, episodic
+        Summaries in each layer.
+    levels
+        Levels of the semantic layer.
+    made, kept
+        Summaries made in this run, and those that were there already.
+    failures
+        Summaries that the model failed at; the next run tries again.
+    lacking
+        Summaries that are still to be made: those that failed, those above them, and those that a run did not come to
+        that ended before.
+    stopped
+        What ended the run before everything was done; empty if nothing did.
+    summariser
+        The fingerprint of who summarises.
+    usage
+        What was spent on summaries and their vectors.
+    generation
+        The number of the layers.
+    published
+        Whether this run published them; otherwise nothing had changed.
+    seconds
+        Wall time by stage.
+    """
+
+    semantic: int
+    episodic: int
+    levels: int
+    made: int
+    kept: int
+    failures: tuple[SkippedItem, ...]
+    lacking: int
+    stopped: Stopped
+    summariser: str
+    usage: Usage
+    generation: int
+    published: bool
+    seconds: Mapping[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +101,8 @@ class IndexReport:
         What this run has spent on all models together.
     model_seconds, other_seconds
         Wall time inside the extractor and embedder, and outside, by stage.
+    layers
+        What became of the summaries; None if none were to be made.
     """
 
     added: int
@@ -74,6 +122,7 @@ class IndexReport:
     usage: Usage
     model_seconds: Mapping[str, float]
     other_seconds: Mapping[str, float]
+    layers: LayersReport | None = None
 
 
 @dataclass(kw_only=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from hippograph.errors import NoIndexError
+from hippograph.errors import DamagedIndexError, IndexMismatchError, NoIndexError
 from hippograph.store.catalog import Catalog
+from hippograph.store.layers import open_layers
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
 from hippograph.types import Usage
 
 __all__ = ["standing", "standing_at", "usage_values"]
+
+_log = logging.getLogger("hippograph.index")
 
 
 def standing_at(catalog: Catalog, *, directory: Path) -> dict[str, Any]:
@@ -55,6 +59,7 @@ def standing(catalog: Catalog, snapshot: Snapshot, *, directory: Path) -> dict[s
         "triples": manifest.counts.triples,
         "edges": manifest.counts.edges,
         **_readers(catalog, snapshot),
+        "layers": _layers(snapshot, directory),
         "generation": manifest.generation,
         "graph_digest": manifest.graph_digest,
         "embedder": manifest.embedder or next(iter(catalog.vectors.embedders()), ""),
@@ -96,6 +101,26 @@ def _left(catalog: Catalog, extractor: str) -> dict[str, int]:
     return {
         "pending": len(catalog.extractions.pending(extractor, kept=others, repeated=True)),
         "kept": sum(catalog.extractions.kept(extractor, others).values()),
+    }
+
+
+def _layers(snapshot: Snapshot, directory: Path) -> dict[str, Any]:
+    """Count the summaries, and tell whether some are lacking, or not those of the current snapshot."""
+    try:
+        layers = open_layers(directory)
+    except (DamagedIndexError, IndexMismatchError) as error:
+        _log.warning("%s", error)
+        return {"semantic": 0, "episodic": 0, "levels": 0, "behind": True, "summariser": ""}
+    if layers is None:
+        return {"semantic": 0, "episodic": 0, "levels": 0, "behind": False, "summariser": ""}
+    manifest, published = layers.manifest, snapshot.manifest
+    same = (manifest.state, manifest.embedder) == (published.state, published.embedder)
+    return {
+        "semantic": manifest.semantic,
+        "episodic": manifest.episodic,
+        "levels": manifest.levels,
+        "behind": bool(manifest.lacking) or not same,
+        "summariser": manifest.summariser,
     }
 
 

@@ -21,11 +21,14 @@ from numpy.typing import NDArray
 from hippograph.errors import DamagedIndexError, IndexDirectoryError, InputError
 from hippograph.types import IntArray
 
-__all__ = ["SNAPSHOTS", "Bundle", "BundleWriter", "FileRecord", "StringTable", "compare_file", "damage"]
+__all__ = ["LAYERS", "SNAPSHOTS", "Bundle", "BundleWriter", "FileRecord", "StringTable", "compare_file", "damage"]
 __all__ += ["sync_directory"]
 
 SNAPSHOTS: Final = "snapshots"
 """The folder of the snapshots in an index directory."""
+
+LAYERS: Final = "layers"
+"""The folder of the summaries in an index directory."""
 
 _BLOCK: Final = 1 << 20
 # What NumPy raises of a file that is no array: it parses the header as Python would.
@@ -338,10 +341,14 @@ def damage(path: Path, what: str) -> DamagedIndexError:
     hippograph.errors.DamagedIndexError: a.hippo/snapshots/00000001/triples.npy is not there; run: hippograph doctor
     --repair --index a.hippo, which makes it again from the catalog: nothing is extracted or embedded twice
     """
-    index = next((f" --index {folder.parent}" for folder in path.parents if folder.name == SNAPSHOTS), "")
+    part = next((folder for folder in path.parents if folder.name in (SNAPSHOTS, LAYERS)), None)
+    index = "" if part is None else f" --index {part.parent}"
     # What NumPy says of a header may be several lines.
+    wrong = f"{path} {' '.join(what.split())}"
+    if part is not None and part.name == LAYERS:
+        return DamagedIndexError(f"{wrong}; run: hippograph index --layers{index}, which makes the summaries again")
     return DamagedIndexError(
-        f"{path} {' '.join(what.split())}; run: hippograph doctor --repair{index}, "
+        f"{wrong}; run: hippograph doctor --repair{index}, "
         "which makes it again from the catalog: nothing is extracted or embedded twice"
     )
 

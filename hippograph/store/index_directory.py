@@ -13,6 +13,7 @@ from hippograph.errors import DamagedIndexError, IndexMismatchError, NoIndexErro
 from hippograph.store.catalog import Catalog
 from hippograph.store.database import make_directory
 from hippograph.store.derived import DERIVED
+from hippograph.store.layers import collect_layers
 from hippograph.store.lock import LOCK, writing
 from hippograph.store.manifest import is_outdated
 from hippograph.store.publication import collect
@@ -139,6 +140,7 @@ class IndexDirectory:
                 if published is not None and published.hold is not None:
                     published.hold.release()
             collect(self.path / SNAPSHOTS)
+            collect_layers(self.path)
 
     def refresh(self) -> None:
         """Let go of the snapshot, so that the next use opens what is current by then."""
