@@ -11,7 +11,7 @@ from hippograph.completions import Completion
 from hippograph.readers.answering import told
 from hippograph.readers.clues import new_queries
 from hippograph.readers.desk import Desk, Draft
-from hippograph.readers.tasks import AnswerReply, task_request
+from hippograph.readers.tasks import AnswerReply, Numbers, Texts, task_request
 from hippograph.types import Hit, Step
 
 __all__ = ["Brief", "Update", "conferred", "revised"]
@@ -76,8 +76,8 @@ class ReviseReply(_Reply):
     memory: str
     sufficient: bool
     answer: str
-    support: list[int]
-    queries: list[str]
+    support: Numbers
+    queries: Texts
 
 
 class ReviewReply(_Reply):
@@ -102,7 +102,7 @@ class CollectReply(_Reply):
     """What the model is to say to the task `collect`."""
 
     sufficient: bool
-    queries: list[str]
+    queries: Texts
 
 
 def revised(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:

@@ -7,16 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from hippograph.protocols import CrossEncoder
+from hippograph.readers.tasks import Numbers
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Passage
 
 __all__ = ["Kept", "SiftReply", "Thresholds", "excerpt", "kept_by_reply", "kept_by_scores", "numbered", "united"]
+
+# Three looks at five passages of four sentences; the server is told an end, for small models find none.
+_MOST_SENTENCES: Final = 60
 
 Kept: TypeAlias = Mapping[str, tuple[int, ...]]
 """Of each passage, by its id, the places of the sentences that are kept, in order; none of passages that are not."""
@@ -27,8 +31,8 @@ class SiftReply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    passages: list[int]
-    sentences: list[int]
+    passages: Numbers
+    sentences: Annotated[list[int], Field(json_schema_extra={"maxItems": _MOST_SENTENCES})]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

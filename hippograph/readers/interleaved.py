@@ -16,7 +16,7 @@ from hippograph.readers.clues import first_look
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.interleaved_search import InterleavedSearch, Trail
 from hippograph.readers.model_reader import ModelReader
-from hippograph.readers.tasks import AnswerReply, one_line, task_request
+from hippograph.readers.tasks import AnswerReply, Numbers, one_line, task_request
 from hippograph.types import Hit, Ranking, Step
 
 __all__ = ["InterleavedReader", "ThinkReply"]
@@ -33,7 +33,7 @@ class ThinkReply(BaseModel):
     thought: str
     done: bool
     answer: str = ""
-    support: list[int] = []
+    support: Numbers = []
     sufficient: bool = False
 
     @field_validator("thought")

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, create_model, field_validator
 
 from hippograph.readers.exhibits import Exhibits
 from hippograph.readers.memory_pool import Layer, MemoryPool
-from hippograph.readers.tasks import AnswerReply, one_line
+from hippograph.readers.tasks import AnswerReply, Numbers, Texts, one_line
 from hippograph.types import MemoryNode, Passage
 
 __all__ = ["AttemptReply", "CueReply", "FusionReply", "ProbeReply", "SecondAttemptReply", "cited", "cue_schema"]
@@ -36,7 +36,7 @@ class _Cleaned(BaseModel):
 class AttemptReply(AnswerReply, _Cleaned):
     """What the model is to say to the task `attempt`."""
 
-    probes: list[str]
+    probes: Texts
 
 
 class SecondAttemptReply(_Cleaned):
@@ -44,16 +44,16 @@ class SecondAttemptReply(_Cleaned):
 
     summary: str
     answer: str
-    memories: list[int]
-    support: list[int]
+    memories: Numbers
+    support: Numbers
     sufficient: bool
-    probes: list[str]
+    probes: Texts
 
 
 class ProbeReply(_Cleaned):
     """What the model is to say to the task `probe`."""
 
-    probes: list[str]
+    probes: Texts
 
 
 class FusionReply(_Cleaned):
@@ -88,7 +88,7 @@ def cue_schema(layers: tuple[Layer, ...]) -> type[CueReply]:
     """
     fields: dict[str, object] = dict.fromkeys(layers, (str, ...))
     if "veridical" in layers:
-        fields["support"] = (list[int], ...)
+        fields["support"] = (Numbers, ...)
     schema: type[CueReply] = create_model("CueReply", __base__=CueReply, **fields)  # type: ignore[call-overload]
     return schema
 

@@ -12,7 +12,7 @@ from hippograph.readers.answering import Loop, answered, told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk
 from hippograph.readers.notes_tasks import Note, noted, preferred
-from hippograph.readers.tasks import one_line, task_request
+from hippograph.readers.tasks import Texts, one_line, task_request
 from hippograph.types import Hit, Step
 
 __all__ = ["Limits", "published"]
@@ -35,7 +35,7 @@ class _QueriesReply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    queries: list[str]
+    queries: Texts
 
 
 def published(desk: Desk, hits: tuple[Hit, ...], *, k: int, limits: Limits) -> Loop:

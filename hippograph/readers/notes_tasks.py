@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from hippograph.readers.answering import told
 from hippograph.readers.desk import Desk, Draft
-from hippograph.readers.tasks import one_line, task_request
+from hippograph.readers.tasks import Numbers, Texts, one_line, task_request
 from hippograph.types import Hit, Passage, Step
 
 __all__ = ["CompareReply", "Note", "NoteReply", "noted", "preferred"]
@@ -22,10 +22,10 @@ class NoteReply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     note: str
-    support: list[int]
+    support: Numbers
     answer: str
     sufficient: bool
-    queries: list[str]
+    queries: Texts
 
     @field_validator("note", "answer")
     @classmethod
