@@ -12,17 +12,23 @@ from typing import Final
 from hippograph.completions import Sampling
 from hippograph.errors import IndexMismatchError, InputError, MissingExtraError, ModelError
 from hippograph.index.indexer import Indexer
+from hippograph.index.layers import known_summariser, summariser_named
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.index.no_extractor import NoExtractor
 from hippograph.index.parts import SnapshotParts
 from hippograph.index.replay_extractor import ReplayExtractor
 from hippograph.index.spacy_extractor import SpacyExtractor
+from hippograph.index.summaries import Summariser
 from hippograph.models.caching import CachingModel
 from hippograph.protocols import CrossEncoder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.readers.budget import ReadingBudget
+from hippograph.readers.memory import SummaryLayer
 from hippograph.reading_by_name import READERS, Readers
+from hippograph.retrieve.layers import LayerRetriever
 from hippograph.retrievers import NO_MODEL, RETRIEVERS, Retrievers, Variant, default_cross_encoder, named_variant
 from hippograph.store.index_directory import IndexDirectory
+from hippograph.store.layers import open_layers
+from hippograph.store.layers_manifest import LAYER_NAMES
 from hippograph.store.responses import RESPONSES, ResponseStore
 from hippograph.store.snapshot import Snapshot, suspecting_damage
 from hippograph.text.metadata_filter import MetadataFilter, parse_filter
@@ -263,7 +269,45 @@ class Composition:
         readers = Readers(
             language_model=self.language_model, cross_encoder=self.cross_encoder, embedder=self.indexer.embedder
         )
-        return readers.make(name, retriever=made, k=k, sampling=sampling, budget=budget)
+        layers = self.layers(filter) if name is not None and name.startswith("memory") else {}
+        return readers.make(name, retriever=made, layers=layers, k=k, sampling=sampling, budget=budget)
+
+    def layers(self, filter: str | MetadataFilter | None = None) -> dict[SummaryLayer, Retriever]:
+        """Make what ranks the summaries of the index's layers, by the layer; nothing if it has none.
+
+        Parameters
+        ----------
+        filter
+            Documents to look at, as for `part`: summaries of others are not found.
+
+        Raises
+        ------
+        InputError
+            If the filter cannot be read.
+        DamagedIndexError
+            If a file of the layers is missing, truncated or altered.
+        """
+        layers = open_layers(self.place.path)
+        if layers is None:
+            return {}
+        part, embedder = self.part(filter), self.indexer.embedder
+        return {
+            layer: LayerRetriever(snapshot=part, layers=layers, embedder=embedder, layer=layer)
+            for layer in LAYER_NAMES
+            if layers.rows(layer)
+        }
+
+    def summariser(self, chosen: Summariser | str | None = None) -> Summariser:
+        """Make who summarises for the layers, by name or as who did before; one made by hand is returned as it is.
+
+        Raises
+        ------
+        InputError
+            If there is none of this name, or it lacks its language model.
+        """
+        if chosen is None or isinstance(chosen, str):
+            return summariser_named(chosen or known_summariser(self.place.path), model=self.language_model)
+        return chosen
 
     def books(self) -> AbstractContextManager[None]:
         """Book what language models spend in a block; see `settling`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Unpack
 
 from hippograph.completions import Sampling
 from hippograph.composition import Composition, extractor_of, remembering
@@ -13,11 +13,14 @@ from hippograph.index.budget import Budget, Stop
 from hippograph.index.cut_documents import Source
 from hippograph.index.indexer import Indexer
 from hippograph.index.intake import known_sources
+from hippograph.index.layers import add_layers, prune_layers
 from hippograph.index.loading import load
 from hippograph.index.reading import RETRY
 from hippograph.index.removal import RemovalReport
 from hippograph.index.report import IndexReport, Progress
 from hippograph.index.standing import standing_at
+from hippograph.index.summaries import Summariser
+from hippograph.index.updating import UpdateOptions
 from hippograph.models.onnx_embedder import OnnxEmbedder
 from hippograph.protocols import CrossEncoder, Embedder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.readers.budget import ReadingBudget
@@ -103,6 +106,7 @@ class HippoGraph:
         *,
         progress: Progress | None = None,
         wait: float = 0.0,
+        exactly: bool = False,
         reembed: bool = False,
         read: bool = True,
         reread: bool = False,
@@ -110,6 +114,8 @@ class HippoGraph:
         budget: Budget | None = None,
         stop: Stop | None = None,
         switch: bool | None = None,
+        layers: bool | None = None,
+        summariser: Summariser | str | None = None,
     ) -> IndexReport:
         """Bring the index up to date with sources; only what is missing is done.
 
@@ -125,6 +131,8 @@ class HippoGraph:
             Is told how far each stage is.
         wait
             How long to wait for another process or thread that is changing the index, in seconds.
+        exactly
+            Whether documents that came from these sources, or any ever indexed, and are there no more, are removed.
         reembed
             Whether the index may have been built with another embedder, whose vectors are then replaced by those of
             this one. Extractions are kept.
@@ -142,6 +150,11 @@ class HippoGraph:
         switch
             Whether another extractor may have been the preferred one; by default, if one was named for this object.
             Between language models it always may.
+        layers
+            Whether to bring the layers of summaries up to date, or to remove them; None removes summaries that are true
+            no more, and makes none.
+        summariser
+            Who summarises: one of `hippograph.index.layers.SUMMARISERS`, or made by hand; by default who did before.
 
         Raises
         ------
@@ -160,11 +173,14 @@ class HippoGraph:
             If another process or thread is still changing the index, or the directory cannot be written to.
         """
         load(sources)  # complains of a source that does not exist before a directory is made for it
-        with self.parts.books(), self.parts.place.session(create=not reembed, wait=wait) as session:
-            return self.indexer.index(
-                sources,
+        writer = self.parts.summariser(summariser) if layers else None
+        create = not (reembed or exactly)
+        with self.parts.books(), self.parts.place.session(create=create, wait=wait) as session:
+            report = self.indexer.index(
+                sources or (known_sources(session) if exactly else ()),
                 session=session,
                 progress=progress,
+                exactly=exactly,
                 reembed=reembed,
                 switch=self._chosen if switch is None else switch,
                 read=read,
@@ -173,19 +189,18 @@ class HippoGraph:
                 budget=budget,
                 stop=stop,
             )
+            return add_layers(
+                report,
+                session,
+                layers=layers,
+                summariser=writer,
+                embedder=self.indexer.embedder,
+                progress=progress,
+                budget=budget,
+                stop=stop,
+            )
 
-    def update(
-        self,
-        sources: Sequence[str | Path] = (),
-        *,
-        progress: Progress | None = None,
-        wait: float = 0.0,
-        reread: bool = False,
-        retry: Collection[ExtractionStatus] = RETRY,
-        budget: Budget | None = None,
-        stop: Stop | None = None,
-        switch: bool | None = None,
-    ) -> IndexReport:
+    def update(self, sources: Sequence[str | Path] = (), **options: Unpack[UpdateOptions]) -> IndexReport:
         """Make the index hold what files and folders hold now: as `index`, and what is there no more is removed.
 
         Documents that came from elsewhere stay, and so do those in files that cannot be read now.
@@ -193,27 +208,16 @@ class HippoGraph:
         Parameters
         ----------
         sources
-            Files and folders; without any, all that were ever indexed. All else is as for `index`.
+            Files and folders; without any, all that were ever indexed.
+        options
+            All else that `index` takes and an index that is there allows.
 
         Raises
         ------
         InputError, NoIndexError, IndexMismatchError, DamagedIndexError, IndexDirectoryError
             As for `index`, and if nothing was ever indexed.
         """
-        load(sources)
-        with self.parts.books(), self.parts.place.session(wait=wait) as session:
-            chosen = sources or known_sources(session)
-            return self.indexer.index(
-                chosen,
-                session=session,
-                progress=progress,
-                exactly=True,
-                switch=self._chosen if switch is None else switch,
-                reread=reread,
-                retry=retry,
-                budget=budget,
-                stop=stop,
-            )
+        return self.index(sources, exactly=True, **options)
 
     def delete(
         self,
@@ -241,7 +245,9 @@ class HippoGraph:
         """
         chooses = parse_filter(filter) if isinstance(filter, str) else filter
         with self.parts.place.session(wait=wait) as session:
-            return self.indexer.remove(session, ids, filter=chooses, source=source)
+            report = self.indexer.remove(session, ids, filter=chooses, source=source)
+            prune_layers(session)
+            return report
 
     def retrieve(
         self,

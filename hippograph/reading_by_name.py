@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import Any, Final
 
 from hippograph.completions import Sampling
 from hippograph.errors import InputError
 from hippograph.protocols import CrossEncoder, Embedder, LanguageModel, Reader, Retriever
+from hippograph.readers.amber import AmberReader
 from hippograph.readers.budget import ReadingBudget
+from hippograph.readers.interleaved import InterleavedReader
+from hippograph.readers.memory import MemoryReader, SummaryLayer
+from hippograph.readers.notes import NotesReader
 from hippograph.readers.single_pass import SinglePassReader
 from hippograph.retrievers import NO_MODEL
 
@@ -17,6 +22,11 @@ __all__ = ["READERS", "ReaderOptions", "Readers", "named_reader"]
 
 READERS: Final[dict[str, tuple[str, ...]]] = {
     "single": ("clue", "ends"),
+    "ircot": ("parity", "clue", "ends"),
+    "notes": ("parity", "clue", "ends"),
+    "memory": ("parity", "clue", "ends"),
+    "amber": ("parity", "clue", "ends"),
+    "extractive": (),
 }
 """The readers that are known by name, and the options of `ReaderOptions` that each has."""
 
@@ -92,7 +102,7 @@ class Readers:
         name: str | None,
         *,
         retriever: Retriever,
-        layers: Mapping[str, Retriever] | None = None,
+        layers: Mapping[SummaryLayer, Retriever] | None = None,
         k: int | None = None,
         sampling: Sampling | None = None,
         budget: ReadingBudget | None = None,
@@ -121,24 +131,24 @@ class Readers:
             If there is none of this name, it has no such option, it needs a language model, or `k` is below 1.
         """
         known, options = named_reader(name or ("single" if self.language_model else "extractive"))
-        common: dict[str, Any] = {"retriever": retriever}
-        common |= {} if k is None else {"k": k}
-        common |= {} if budget is None else {"budget": budget}
-        return self._asking(known, common, options, sampling, layers or {})
+        given: dict[str, Any] = {"retriever": retriever}
+        given |= {} if k is None else {"k": k}
+        given |= {} if budget is None else {"budget": budget}
+        if known == "extractive":
+            from hippograph.readers.extractive import ExtractiveReader
 
-    def _asking(
-        self,
-        name: str,
-        common: Mapping[str, Any],
-        options: ReaderOptions,
-        sampling: Sampling | None,
-        layers: Mapping[str, Retriever],
-    ) -> Reader:
-        """Make a reader that asks a language model."""
+            return ExtractiveReader(cross_encoder=self.cross_encoder, **given)
         if self.language_model is None:
-            raise InputError(NO_MODEL.format(what=f"the reader {name!r}"))
-        given = {**common, "model": self.language_model, "clue": options.clue}
+            raise InputError(NO_MODEL.format(what=f"the reader {known!r}"))
+        given |= {"model": self.language_model, "clue": options.clue}
         given |= {} if sampling is None else {"sampling": sampling}
         given |= {"arrangement": "ends"} if options.ends else {}
         given |= {"parity": True} if options.parity else {}
-        return SinglePassReader(**given)
+        makers: dict[str, Callable[..., Reader]] = {
+            "single": SinglePassReader,
+            "ircot": InterleavedReader,
+            "notes": NotesReader,
+            "memory": partial(MemoryReader, layers=layers or {}, embedder=self.embedder),
+            "amber": partial(AmberReader, cross_encoder=self.cross_encoder),
+        }
+        return makers[known](**given)

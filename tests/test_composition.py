@@ -10,6 +10,7 @@ from hippograph.composition import remembering, settling
 from hippograph.hippograph import HippoGraph
 from hippograph.index.llm_extractor import LLMExtractor
 from hippograph.models.caching import CachingModel
+from hippograph.protocols import Reading
 from hippograph.store.responses import RESPONSES
 from hippograph.testing.doubles import HashingEmbedder, OverlapCrossEncoder
 from hippograph.testing.scripted import ScriptedModel
@@ -95,6 +96,9 @@ def test_a_question_that_was_not_answered_to_anybody_is_counted_again(tmp_path):
         class Dies:
             def read(self, question: str) -> Answer:
                 raise Died(reader.read(question).text)
+
+            def steps(self, question: str) -> Reading:
+                return reader.steps(question)
 
         reader = hippograph.parts.reader(retriever=hippograph.parts.retriever())
         with pytest.raises(Died):

@@ -244,7 +244,9 @@ def test_citations_are_in_the_order_of_ranks_and_only_of_what_was_shown():
     st.lists(st.integers(-2, 9)),
 )
 def test_numbers_of_exhibits_stay_and_only_what_was_sent_is_cited(rounds, cited):
-    exhibits, numbers, sent = Exhibits(), {}, set()
+    exhibits = Exhibits()
+    numbers: dict[str, int] = {}
+    sent: set[int] = set()
     for shown, is_sent in rounds:
         told = exhibits.show(passage(place, TEXTS[place] + '"number": 1, {"number": 2}') for place in shown)
         for one in told:
