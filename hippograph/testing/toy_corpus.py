@@ -12,7 +12,14 @@ from pathlib import Path
 
 from hippograph.types import Passage
 
-__all__ = ["toy_corpus_path", "toy_passages", "toy_questions_path", "unicode_corpus_path", "unicode_questions_path"]
+__all__ = [
+    "toy_corpus_path",
+    "toy_passages",
+    "toy_questions_path",
+    "toy_readings_path",
+    "unicode_corpus_path",
+    "unicode_questions_path",
+]
 
 
 def toy_corpus_path() -> Path:
@@ -72,6 +79,20 @@ def toy_passages() -> list[Passage]:
         )
         for row in rows
     ]
+
+
+def toy_readings_path() -> Path:
+    """Return the JSON file of what there is to say to three of these questions, step by step.
+
+    It is written by hand, as an able model would answer that knows nothing but the passages;
+    `hippograph.testing.recorded_readings.RecordedReadings` answers from it.
+
+    Examples
+    --------
+    >>> toy_readings_path().name
+    'readings.json'
+    """
+    return _packaged("readings.json")
 
 
 def unicode_corpus_path() -> Path:
