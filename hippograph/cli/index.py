@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.indexing import Bars, RereadOption, RetryInvalidOption, build
+from hippograph.cli.indexing import Bars, RereadOption, RetryInvalidOption, Work, build
 from hippograph.cli.models import WaitOption, language_model_of, retried
 from hippograph.cli.settings import (
     BackendOption,
@@ -30,7 +30,7 @@ from hippograph.config.settings import Settings
 from hippograph.errors import InputError
 from hippograph.hippograph import HippoGraph
 from hippograph.index.budget import Budget
-from hippograph.index.layers import add_layers, known_summariser, summariser_named
+from hippograph.index.layers import known_summariser, summariser_named
 from hippograph.index.report import IndexReport
 from hippograph.index.summaries import Summariser
 from hippograph.store.index_directory import CATALOG
@@ -93,29 +93,32 @@ def index(
     )
     if not sources and not (place_of(settings) / CATALOG).exists():
         raise InputError(f"there is no index in {place_of(settings)} yet; name the files and folders to make it of")
-    index_sources = partial(
-        HippoGraph.index, sources=sources or (), wait=wait, reread=reread, retry=retried(invalid=retry_invalid)
-    )
     made_by = _summariser(settings, layers, summariser)
+    work = partial(
+        HippoGraph.index,
+        sources=sources or (),
+        wait=wait,
+        reread=reread,
+        retry=retried(invalid=retry_invalid),
+        layers=layers,
+        summariser=made_by,
+    )
+    build(settings, partial(_booked, work=work, summariser=made_by), as_json=as_json)
 
-    def work(
-        hippograph: HippoGraph, *, progress: Bars, budget: Budget, stop: Callable[[], bool], switch: bool
-    ) -> IndexReport:
-        report = index_sources(hippograph, progress=progress, budget=budget, stop=stop, switch=switch)
-        place, embedder = hippograph.parts.place, hippograph.indexer.embedder
-        with settling(made_by), place.session(wait=wait) as session:
-            return add_layers(
-                report,
-                session,
-                layers=layers,
-                summariser=made_by,
-                embedder=embedder,
-                progress=progress,
-                budget=budget,
-                stop=stop,
-            )
 
-    build(settings, work, as_json=as_json)
+def _booked(
+    hippograph: HippoGraph,
+    *,
+    work: Work,
+    summariser: Summariser | None,
+    progress: Bars,
+    budget: Budget,
+    stop: Callable[[], bool],
+    switch: bool,
+) -> IndexReport:
+    """Do the work; what the summariser's model has spent is then in the books."""
+    with settling(summariser):
+        return work(hippograph, progress=progress, budget=budget, stop=stop, switch=switch)
 
 
 def _summariser(settings: Settings, layers: bool | None, name: str | None) -> Summariser | None:

@@ -27,7 +27,7 @@ from hippograph.index.budget import Budget
 from hippograph.index.report import IndexReport, LayersReport
 from hippograph.index.standing import usage_values
 
-__all__ = ["Bars", "RereadOption", "RetryInvalidOption", "build", "finish"]
+__all__ = ["Bars", "RereadOption", "RetryInvalidOption", "Work", "build", "finish"]
 
 RetryInvalidOption = Annotated[
     bool, typer.Option("--retry-invalid", help="Read again what a language model gave no usable answer on.")
