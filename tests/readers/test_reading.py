@@ -21,7 +21,7 @@ from hippograph.readers.single_pass import SinglePassReader
 from hippograph.readers.tasks import AnswerReply, task_request
 from hippograph.testing.scripted import ScriptedModel
 from hippograph.text.token_estimate import estimate_tokens
-from hippograph.types import Evidence, Hit, Passage, Ranking, Recognition, Usage
+from hippograph.types import Evidence, Hit, Passage, Ranking, Recognition, Step, Usage
 from tests.readers.reading import TEXTS, Shelf, answer_reply, passage
 
 QUESTION = "Where is it that the Fram lies?"
@@ -178,8 +178,13 @@ def test_steps_come_as_they_are_done_and_can_be_stopped():
 
 def test_who_watches_may_stop():
     reader, model = rounds()
-    seen = []
-    answer = watched(reader.steps(QUESTION), lambda step: seen.append(step) or len(seen) == 3)
+    seen: list[Step] = []
+
+    def three(step):
+        seen.append(step)
+        return len(seen) == 3
+
+    answer = watched(reader.steps(QUESTION), three)
     assert (answer.outcome, tuple(seen)) == ("stopped", answer.steps)
     seen = []
     single = SinglePassReader(retriever=Shelf(), model=ScriptedModel(answers=[answer_reply()]))
@@ -245,8 +250,8 @@ def test_citations_are_in_the_order_of_ranks_and_only_of_what_was_shown():
 )
 def test_numbers_of_exhibits_stay_and_only_what_was_sent_is_cited(rounds, cited):
     exhibits = Exhibits()
-    numbers: dict[str, int] = {}
-    sent: set[int] = set()
+    numbers: dict[str | int, str | int] = {}
+    sent: set[str | int] = set()
     for shown, is_sent in rounds:
         told = exhibits.show(passage(place, TEXTS[place] + '"number": 1, {"number": 2}') for place in shown)
         for one in told:
