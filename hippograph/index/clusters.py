@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.sparse import csr_array, diags_array
 
 from hippograph.errors import InputError
@@ -214,38 +213,54 @@ class _Merging:
         ranked = []
         for number, group in enumerate(groups):
             named = texts.names[group] @ middles.names[[number]].T
-            alike = _stepped(self._mixed(_dense(named).ravel(), texts.vectors[group] @ middles.vectors[number]))
+            by_names = (1.0 - self.vector_share) * _dense(named).ravel()
+            alike = _stepped(by_names + self.vector_share * (texts.vectors[group] @ middles.vectors[number]))
             ranked.append(group[np.lexsort((group, -alike))])
         return ranked
 
     def _neighbours(self, places: IntArray, *, within: int) -> tuple[IntArray, DoubleArray]:
         """Find the nearest cluster that one may be merged with: its row, -1 for none, and how near it is."""
         nearest, nearness = np.full(len(places), -1), np.full(len(places), _NEVER)
-        transposed = csr_array(self.names.T)
-        step = max(1, _BLOCK // len(self.alive))
-        for at in range(0, len(places), step):
-            block = places[at : at + step]
-            near = self._mixed(_dense(self.names[block] @ transposed), self.vectors[block] @ self.vectors.T)
-            near = _stepped(near)
-            near[self.sizes[block][:, None] + self.sizes[None, :] > within] = _NEVER
-            near[np.arange(len(block)), block] = _NEVER
-            found = near.max(axis=1)
-            best = near.argmax(axis=1)
-            for row in np.flatnonzero(np.count_nonzero(near == found[:, None], axis=1) > 1):
-                equal = np.flatnonzero(near[row] == found[row])
-                # Of equal ones, such that many are each other's choice: any number of equal texts pair off at once.
-                best[row] = equal[np.argmin(equal ^ block[row])]
-            nearest[at : at + step] = np.where(found > _NEVER, self.alive[best], -1)
-            nearness[at : at + step] = found
+        for size in np.unique(self.sizes[places]):
+            # Those of one size may be merged with the same others, and fewer and fewer are small enough.
+            others = np.flatnonzero(self.sizes <= within - size)
+            mine = np.flatnonzero(self.sizes[places] == size)
+            if not len(others):
+                continue
+            names = csr_array(self.names[others].T).astype(np.float32)
+            vectors = self.vectors[others].T.astype(np.float32)
+            step = max(1, _BLOCK // len(others))
+            for at in range(0, len(mine), step):
+                rows = places[mine[at : at + step]]
+                near = _dense(self.names[rows].astype(np.float32) @ names)
+                near *= np.float32(1.0 - self.vector_share)
+                near += np.float32(self.vector_share) * (self.vectors[rows].astype(np.float32) @ vectors)
+                best, found = _nearest(near, rows, others)
+                nearest[mine[at : at + step]] = np.where(best >= 0, self.alive[best], -1)
+                nearness[mine[at : at + step]] = found
         return nearest, nearness
 
-    def _mixed(self, names: DoubleArray, vectors: NDArray[np.floating]) -> DoubleArray:
-        mixed: DoubleArray = (1.0 - self.vector_share) * names + self.vector_share * vectors
-        return mixed
+
+def _nearest(near: FloatArray, rows: IntArray, others: IntArray) -> tuple[IntArray, DoubleArray]:
+    """Choose the nearest of others for each row, never the row itself; -1 where there is no other.
+
+    Of those that are equal but for rounding, it is chosen such that many are each other's choice: then any number of
+    equal texts pair off at once.
+    """
+    own = np.minimum(np.searchsorted(others, rows), len(others) - 1)
+    among = np.flatnonzero(others[own] == rows)
+    near[among, own[among]] = _NEVER
+    found = near.max(axis=1)
+    best = others[near.argmax(axis=1)]
+    for row in np.flatnonzero(np.count_nonzero(near >= (found - np.float32(_STEP))[:, None], axis=1) > 1):
+        equal = others[near[row] >= found[row] - _STEP]
+        best[row] = equal[np.argmin(equal ^ rows[row])]
+    best[found == _NEVER] = -1
+    return best, _stepped(found.astype(np.float64))
 
 
-def _dense(values: csr_array) -> DoubleArray:
-    dense: DoubleArray = values.toarray()
+def _dense(values: csr_array) -> FloatArray:
+    dense: FloatArray = values.toarray()
     return dense
 
 
