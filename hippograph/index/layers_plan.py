@@ -219,7 +219,9 @@ class _Planning:
         while at < len(rows):
             end = min(at + size, len(rows))
             if not fixed and end < len(rows):
-                end = min(range(at + max(2, (size + 1) // 2), end + 1), key=lambda stop: (not ends[stop - 1], keys[stop - 1]))
+                end = min(
+                    range(at + max(2, (size + 1) // 2), end + 1), key=lambda stop: (not ends[stop - 1], keys[stop - 1])
+                )
             children = tuple(rows[at:end])
             self.summaries.append(
                 PlannedSummary(
