@@ -18,7 +18,7 @@ from hippograph.index.no_extractor import NoExtractor
 from hippograph.index.parts import SnapshotParts
 from hippograph.index.replay_extractor import ReplayExtractor
 from hippograph.index.spacy_extractor import SpacyExtractor
-from hippograph.index.summaries import Summariser
+from hippograph.index.summaries import LLMSummariser, Summariser
 from hippograph.models.caching import CachingModel
 from hippograph.protocols import CrossEncoder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.readers.budget import ReadingBudget
@@ -298,7 +298,7 @@ class Composition:
         }
 
     def summariser(self, chosen: Summariser | str | None = None) -> Summariser:
-        """Make who summarises for the layers, by name or as who did before; one made by hand is returned as it is.
+        """Make who summarises for the layers, by name or as who did before; one made by hand gets the memory of the index.
 
         Raises
         ------
@@ -307,11 +307,13 @@ class Composition:
         """
         if chosen is None or isinstance(chosen, str):
             return summariser_named(chosen or known_summariser(self.place.path), model=self.language_model)
+        if isinstance(chosen, LLMSummariser):
+            return replace(chosen, model=remembering(chosen.model, self.place.path))
         return chosen
 
-    def books(self) -> AbstractContextManager[None]:
-        """Book what language models spend in a block; see `settling`."""
-        return settling(self.language_model, self.indexer.extractor)
+    def books(self, *users: object) -> AbstractContextManager[None]:
+        """Book what language models spend in a block, those of other users included; see `settling`."""
+        return settling(self.language_model, self.indexer.extractor, *users)
 
     @contextmanager
     def at_work(self) -> Iterator[None]:

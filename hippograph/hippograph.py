@@ -175,7 +175,7 @@ class HippoGraph:
         load(sources)  # complains of a source that does not exist before a directory is made for it
         writer = self.parts.summariser(summariser) if layers else None
         create = not (reembed or exactly)
-        with self.parts.books(), self.parts.place.session(create=create, wait=wait) as session:
+        with self.parts.books(writer), self.parts.place.session(create=create, wait=wait) as session:
             report = self.indexer.index(
                 sources or (known_sources(session) if exactly else ()),
                 session=session,

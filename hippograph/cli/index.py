@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hippograph.cli.console import IndexOption, JsonOption
-from hippograph.cli.indexing import Bars, RereadOption, RetryInvalidOption, Work, build
+from hippograph.cli.indexing import RereadOption, RetryInvalidOption, build
 from hippograph.cli.models import WaitOption, language_model_of, retried
 from hippograph.cli.settings import (
     BackendOption,
@@ -25,13 +24,10 @@ from hippograph.cli.settings import (
     place_of,
     settings_of,
 )
-from hippograph.composition import remembering, settling
 from hippograph.config.settings import Settings
 from hippograph.errors import InputError
 from hippograph.hippograph import HippoGraph
-from hippograph.index.budget import Budget
 from hippograph.index.layers import known_summariser, summariser_named
-from hippograph.index.report import IndexReport
 from hippograph.index.summaries import Summariser
 from hippograph.store.index_directory import CATALOG
 
@@ -103,22 +99,7 @@ def index(
         layers=layers,
         summariser=made_by,
     )
-    build(settings, partial(_booked, work=work, summariser=made_by), as_json=as_json)
-
-
-def _booked(
-    hippograph: HippoGraph,
-    *,
-    work: Work,
-    summariser: Summariser | None,
-    progress: Bars,
-    budget: Budget,
-    stop: Callable[[], bool],
-    switch: bool,
-) -> IndexReport:
-    """Do the work; what the summariser's model has spent is then in the books."""
-    with settling(summariser):
-        return work(hippograph, progress=progress, budget=budget, stop=stop, switch=switch)
+    build(settings, work, as_json=as_json)
 
 
 def _summariser(settings: Settings, layers: bool | None, name: str | None) -> Summariser | None:
@@ -129,4 +110,4 @@ def _summariser(settings: Settings, layers: bool | None, name: str | None) -> Su
         return None
     chosen = name or known_summariser(place_of(settings))
     model = language_model_of(settings) if chosen == "llm" else None
-    return summariser_named(chosen, model=None if model is None else remembering(model, place_of(settings)))
+    return summariser_named(chosen, model=model)
