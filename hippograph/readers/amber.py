@@ -20,7 +20,7 @@ from hippograph.readers.amber_filter import (
     numbered,
     united,
 )
-from hippograph.readers.answering import Loop, answered, told
+from hippograph.readers.answering import Loop, answered, remarked, told
 from hippograph.readers.clues import first_look
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.exhibits import arranged
@@ -215,7 +215,7 @@ class AmberReader(ModelReader):
             yield step
         draft, remark = desk.close_with(completion)
         reason = "the memory is enough" if draft.sufficient else "the memory is not enough"
-        yield replace(step, remark=remark, decision="stop", reason=reason)
+        yield replace(remarked(step, remark), decision="stop", reason=reason)
         return draft
 
 
@@ -227,7 +227,7 @@ def _read_reply(
     reply = completion.value
     if isinstance(reply, SiftReply):
         kept, remark = kept_by_reply(reply, laid)
-        return kept, replace(step, remark=remark, decision=f"keep {_amount(kept)}")
+        return kept, replace(remarked(step, remark), decision=f"keep {_amount(kept)}")
     fresh = [(number, passage) for number, passage in laid if passage.id in unread]
     kept, _ = kept_by_reply(SiftReply(passages=[number for number, _ in fresh], sentences=[]), fresh)
     return kept, replace(step, decision="keep all that is new")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict
 
 from hippograph.completions import Completion
-from hippograph.readers.answering import told
+from hippograph.readers.answering import remarked, told
 from hippograph.readers.clues import new_queries
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.tasks import AnswerReply, Numbers, Texts, task_request
@@ -118,7 +118,7 @@ def revised(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:
     said = AnswerReply(answer=reply.answer, support=reply.support, sufficient=reply.sufficient)
     draft, remark = desk.close_with(replace(completion, value=said))
     queries = () if reply.sufficient else tuple(new_queries(reply.queries, brief.asked)[: brief.most])
-    step = replace(step, text=memory, remark=_joined(remarks, remark))
+    step = remarked(replace(step, text=memory), _joined(remarks, remark))
     yield _decided(step, memory, *_next(brief, queries, sufficient=reply.sufficient))
     return Update(memory=memory, draft=draft if draft.text else None, sufficient=reply.sufficient, queries=queries)
 
@@ -137,7 +137,7 @@ def conferred(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:
     memory, remark = desk.note, ""
     if isinstance(rewrite.value, RewriteReply):
         memory, remark = _kept(rewrite.value.memory, desk.note)
-        step = replace(step, text=memory, remark=remark)
+        step = remarked(replace(step, text=memory), remark)
     yield replace(step, note_after=memory)
     desk.note = memory
     known = {"question": desk.question, "memory": memory, "asked": list(brief.asked)}

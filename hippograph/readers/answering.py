@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from hippograph.completions import Completion
+from hippograph.readers.curtailing import CurtailedCompletion
 from hippograph.readers.desk import Desk, Draft
 from hippograph.types import Hit, Step
 
-__all__ = ["Loop", "answered", "told"]
+__all__ = ["Loop", "answered", "remarked", "told"]
 
 Loop: TypeAlias = Generator[Step, None, Draft]
 """What a reader does: yields each step when it is done, and returns what it would answer."""
@@ -37,25 +38,39 @@ def told(
     completion
         What the model answered.
     hits
-        The passages it was shown.
+        The passages it was to be shown; those that had to be left out are no hits of the step.
     text
         What it said, for people; by default the answer as written.
     remark
-        What was mended; if the model failed, that is told instead.
+        What was mended; if the model failed, that is told instead. What it was shown less than is told in any case.
     decision
         What the reader does next because of it.
     """
     wrong = "" if completion.status == "done" else f"{completion.status}: {completion.error}"
+    less = ""
+    if isinstance(completion, CurtailedCompletion):
+        less, hits = completion.remark, tuple(hit for hit in hits if hit.passage.id not in completion.unseen)
     return Step(
         kind=kind,
         query=query,
         hits=hits,
         text=text or completion.text,
         decision=decision,
-        remark=wrong or remark,
+        remark="; ".join(filter(None, [less, wrong or remark])),
         usage=completion.usage,
         seconds=completion.seconds,
     )
+
+
+def remarked(step: Step, remark: str) -> Step:
+    """Add a remark to a step, behind what is remarked already.
+
+    Examples
+    --------
+    >>> remarked(Step(kind="answer", query="Who?", remark="a"), "b").remark
+    'a; b'
+    """
+    return replace(step, remark="; ".join(filter(None, [step.remark, remark])))
 
 
 def answered(desk: Desk) -> Loop:
@@ -72,5 +87,5 @@ def answered(desk: Desk) -> Loop:
         yield step
     draft, remark = desk.close_with(completion)
     reason = "the evidence is enough" if draft.sufficient else "the evidence is not enough"
-    yield replace(step, remark=remark, decision="stop", reason=reason)
+    yield replace(remarked(step, remark), decision="stop", reason=reason)
     return draft

@@ -12,9 +12,9 @@ from hippograph.completions import Completion, ModelRequest, Sampling
 from hippograph.errors import InputError
 from hippograph.protocols import LanguageModel, Retriever
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
+from hippograph.readers.curtailing import curtailed, is_too_long, left_out, retold, size
 from hippograph.readers.exhibits import Arrangement, Exhibits, arranged
 from hippograph.readers.tasks import AnswerReply, task_request
-from hippograph.text.token_estimate import estimate_tokens
 from hippograph.types import Hit, Passage, Step, Usage
 
 __all__ = ["Desk", "Draft", "failure"]
@@ -23,6 +23,8 @@ __all__ = ["Desk", "Draft", "failure"]
 _DOUBT: Final = 1.1
 # An answer shorter than this is not worth asking for, tokens.
 _SHORTEST: Final = 48
+# A prompt that is too long for the model is halved at most this often.
+_HALVINGS: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,8 @@ class Desk:
     _doubt: float = field(default=_DOUBT, init=False)
     _slowest: float = field(default=0.0, init=False)
     _calls_per_query: int = field(default=0, init=False)
+    _ranks: dict[str, int] = field(default_factory=dict, init=False)
+    _limit: int | None = field(default=None, init=False)
 
     def look_up(
         self, queries: Sequence[str], *, k: int, exclude: Collection[str] = (), retriever: Retriever | None = None
@@ -137,6 +141,8 @@ class Desk:
             self._calls += usage.calls
             self._tokens += usage.tokens
             hits = tuple(hit for hit in ranking.hits if hit.passage.id not in exclude)[:k]
+            for rank, hit in enumerate(hits):
+                self._ranks[hit.passage.id] = min(rank, self._ranks.get(hit.passage.id, rank))
             remark = "" if judged is None else judged.error
             steps.append(
                 Step(kind="retrieve", query=ranking.query, hits=hits, remark=remark, usage=usage, seconds=seconds)
@@ -151,6 +157,8 @@ class Desk:
 
     def ask(self, requests: Sequence[ModelRequest], *, closing: bool = False) -> list[Completion]:
         """Ask the model several things at a time; each is a step.
+
+        What is too long for the model is asked again with less evidence, and nothing is asked that long any more.
 
         Parameters
         ----------
@@ -170,22 +178,32 @@ class Desk:
         ModelError
             If something is wrong that concerns all requests.
         """
-        if self.model is None:
-            raise InputError("this reader asks a language model, and there is none; give it one")
-        kept_back = 0 if closing else 1
         self._check_time()
-        self._take_steps(len(requests), kept_back=kept_back)
-        left = self._room_for_calls(len(requests), kept_back=kept_back)
-        asked = self._fitted(requests, closing=closing)
-        if left is not None:
-            each = left // max(1, len(requests))
-            asked = [replace(request, attempts=min(each, request.attempts or each)) for request in asked]
+        self._take_steps(len(requests), kept_back=0 if closing else 1)
+        asked = [self._within_limit(request) for request in requests]
+        completions = self._sent(asked, closing=closing)
+        spent = [Usage()] * len(asked)
+        for _ in range(_HALVINGS):
+            long = [place for place, answer in enumerate(completions) if is_too_long(asked[place], answer)]
+            if long:
+                self._limit = min(size(asked[place]) for place in long) // 2
+            shorter = {place: self._within_limit(asked[place]) for place in long}
+            shorter = {place: request for place, request in shorter.items() if size(request) < size(asked[place])}
+            if not shorter:
+                break
+            try:
+                again = self._sent(list(shorter.values()), closing=closing)
+            except ReadingEndedError:
+                break
+            for (place, request), completion in zip(shorter.items(), again, strict=True):
+                spent[place] += completions[place].usage
+                asked[place], completions[place] = request, completion
         for message in (message for request in asked for message in request.messages):
             self.exhibits.sent(message.text)
-        completions = self._awaited([self.model.submit(request) for request in asked], closing=closing)
-        for request, completion in zip(asked, completions, strict=True):
-            self._book(request, completion)
-        return completions
+        return [
+            answer if request is shorter else self._retold(request, shorter, answer, spent=own)
+            for request, shorter, answer, own in zip(requests, asked, completions, spent, strict=True)
+        ]
 
     def closing_request(self) -> ModelRequest:
         """Return the request for an answer from what is known by now: `evidence` and `note`."""
@@ -234,6 +252,35 @@ class Desk:
             raise ReadingEndedError("budget", f"the budget of {most} calls is spent")
         return left
 
+    def _sent(self, requests: Sequence[ModelRequest], *, closing: bool) -> list[Completion]:
+        """Ask as often and as long as the budget allows."""
+        self._check_time()
+        left = self._room_for_calls(len(requests), kept_back=0 if closing else 1)
+        asked = self._fitted(requests, closing=closing)
+        if left is not None:
+            each = left // max(1, len(requests))
+            asked = [replace(request, attempts=min(each, request.attempts or each)) for request in asked]
+        if self.model is None:
+            raise InputError("this reader asks a language model, and there is none; give it one")
+        completions = self._awaited([self.model.submit(request) for request in asked], closing=closing)
+        for request, completion in zip(asked, completions, strict=True):
+            self._book(request, completion)
+        return completions
+
+    def _within_limit(self, request: ModelRequest) -> ModelRequest:
+        """Leave out of a request what the model is known to have no room for."""
+        return request if self._limit is None else curtailed(request, self._limit, rank=self._rank)
+
+    def _rank(self, number: int) -> int:
+        """Return the best rank that a passage has had."""
+        return self._ranks.get(self.exhibits.passages[number - 1].id, len(self._ranks))
+
+    def _retold(
+        self, request: ModelRequest, shorter: ModelRequest, completion: Completion, *, spent: Usage
+    ) -> Completion:
+        unseen = frozenset(self.exhibits.passages[number - 1].id for number in left_out(request, shorter))
+        return retold(request, shorter, completion, unseen=unseen, spent=spent)
+
     def _fitted(self, requests: Sequence[ModelRequest], *, closing: bool) -> list[ModelRequest]:
         """Let the answers be as long as the budget of tokens allows."""
         most = self.budget.tokens
@@ -242,7 +289,7 @@ class Desk:
         reading = sum(map(self._read, requests))
         left = most - self._tokens - reading
         if not closing:
-            left -= self._read(self.closing_request()) + _SHORTEST
+            left -= self._read(self._within_limit(self.closing_request())) + _SHORTEST
         each = left // len(requests)
         if each < _SHORTEST:
             raise ReadingEndedError("budget", f"the budget of {most} tokens is spent")
@@ -253,7 +300,7 @@ class Desk:
         return fitted
 
     def _read(self, request: ModelRequest) -> int:
-        return int(self._doubt * sum(estimate_tokens(message.text) for message in request.messages)) + 1
+        return int(self._doubt * size(request)) + 1
 
     def _awaited(self, futures: Sequence[Future[Completion]], *, closing: bool) -> list[Completion]:
         until = self._until
@@ -278,8 +325,7 @@ class Desk:
         self._tokens += worth.tokens
         self._slowest = max(self._slowest, completion.seconds)
         if worth.calls == 1 and worth.input_tokens:
-            estimated = sum(estimate_tokens(message.text) for message in request.messages)
-            self._doubt = max(self._doubt, worth.input_tokens / max(1, estimated))
+            self._doubt = max(self._doubt, worth.input_tokens / max(1, size(request)))
 
     @property
     def _until(self) -> float | None:

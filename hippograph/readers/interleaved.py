@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 from hippograph.completions import Completion, ModelRequest
 from hippograph.errors import InputError
 from hippograph.protocols import Retriever
-from hippograph.readers.answering import Loop, answered, told
+from hippograph.readers.answering import Loop, answered, remarked, told
 from hippograph.readers.clues import first_look
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.interleaved_search import InterleavedSearch, Trail
@@ -154,7 +154,7 @@ class InterleavedReader(ModelReader):
         chain = "\n".join([*trail.thoughts, reply.thought] if is_new else trail.thoughts)
         said = AnswerReply(answer=reply.answer, support=reply.support, sufficient=reply.sufficient and reply.done)
         draft, remark = desk.close_with(replace(completion, value=said))
-        step = replace(step, text=reply.thought, note_before=desk.note, note_after=chain, remark=remark)
+        step = replace(remarked(step, remark), text=reply.thought, note_before=desk.note, note_after=chain)
         desk.note = chain
         if draft.text:
             desk.draft = draft

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
+from hippograph.readers.answering import remarked
 from hippograph.readers.clues import new_queries
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.fusion import fused
@@ -84,7 +85,7 @@ def judged(
         decision, reason = "go on", "the evidence is not enough"
     else:
         decision, reason = "stop", "the evidence is not enough, and there is nothing new to look up"
-    done = replace(step, text=draft.text, remark=remark, decision=decision, reason=reason)
+    done = replace(remarked(step, remark), text=draft.text, decision=decision, reason=reason)
     return Verdict(step=done, draft=draft, probes=probes)
 
 

@@ -98,8 +98,8 @@ def noted(desk: Desk, hits: tuple[Hit, ...], *, note: Note | None, asked: Sequen
     """
     material: dict[str, object] = {"question": desk.question, "passages": desk.shown(hits)}
     if note is not None:
-        support = [desk.exhibits.number(passage) for passage in note.support]
-        material |= {"note": note.text, "support": support, "asked": list(asked)}
+        numbers = [desk.exhibits.number(passage) for passage in note.support]
+        material |= {"note": note.text, "support": numbers, "asked": list(asked)}
     [completion] = desk.ask([task_request("note", material, schema=NoteReply, sampling=desk.sampling)])
     reply = completion.value
     if not isinstance(reply, NoteReply):

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from hippograph.completions import Completion
 from hippograph.protocols import Reading as AnyReading
-from hippograph.readers.answering import Loop, told
+from hippograph.readers.answering import Loop, remarked, told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.tasks import one_line
@@ -112,7 +112,7 @@ class Reading:
             step = told("answer", desk.question, completion, hits=desk.evidence)
             try:
                 draft, remark = desk.close_with(completion)
-                step, error = replace(step, remark=remark), ""
+                step, error = remarked(step, remark), ""
             except ReadingEndedError as failed:
                 error = error and f"{error}; and at the end, {failed.reason}"
             yield replace(step, decision="stop", reason=end.reason)

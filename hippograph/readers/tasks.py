@@ -6,15 +6,16 @@ notes. A server that keeps the beginnings of prompts computes these once for a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from hippograph.completions import ModelRequest, Sampling
+from hippograph.completions import Message, ModelRequest, Sampling
 from hippograph.prompts.prompt import load_prompt, quoted
 
-__all__ = ["AnswerReply", "Numbers", "Texts", "one_line", "task_request"]
+__all__ = ["AnswerReply", "Numbers", "TaskRequest", "Texts", "one_line", "task_messages", "task_request"]
 
 Numbers: TypeAlias = Annotated[list[int], Field(json_schema_extra={"maxItems": 20})]
 """Numbers of passages. The server is told an end, for small models find none; more than that is not refused."""
@@ -43,13 +44,25 @@ class AnswerReply(BaseModel):
         return one_line(answer)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRequest(ModelRequest):
+    """The request for a task, which knows what it is made of.
+
+    Parameters
+    ----------
+    task
+        The name of its prompt.
+    material
+        What it is about.
+    """
+
+    task: str
+    material: Mapping[str, object] = field(compare=False, repr=False)
+
+
 def task_request(
-    task: str,
-    material: Mapping[str, object] | Sequence[object],
-    *,
-    schema: type[BaseModel],
-    sampling: Sampling,
-) -> ModelRequest:
+    task: str, material: Mapping[str, object], *, schema: type[BaseModel], sampling: Sampling
+) -> TaskRequest:
     """Make the request for a task.
 
     Parameters
@@ -74,6 +87,11 @@ def task_request(
     >>> request.messages[-1].text.splitlines()[2][:30]
     'Task: answer the question. Ans'
     """
+    messages = task_messages(task, material)
+    return TaskRequest(task=task, material=material, messages=messages, schema=schema, sampling=sampling)
+
+
+def task_messages(task: str, material: Mapping[str, object]) -> tuple[Message, ...]:
+    """Return what is said to the model for a task."""
     words = load_prompt(task).turns[-1].text
-    filled = load_prompt("reading").fill(material=quoted(material), task=words)
-    return ModelRequest(messages=filled, schema=schema, sampling=sampling)
+    return load_prompt("reading").fill(material=quoted(material), task=words)
