@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hippograph.protocols import CrossEncoder
-from hippograph.readers.tasks import Numbers
+from hippograph.readers.tasks import Number, Numbers
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Passage
 
@@ -32,7 +32,7 @@ class SiftReply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     passages: Numbers
-    sentences: Annotated[list[int], Field(json_schema_extra={"maxItems": _MOST_SENTENCES})]
+    sentences: Annotated[list[Number], Field(json_schema_extra={"maxItems": _MOST_SENTENCES})]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

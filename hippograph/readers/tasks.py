@@ -15,10 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from hippograph.completions import Message, ModelRequest, Sampling
 from hippograph.prompts.prompt import load_prompt, quoted
 
-__all__ = ["AnswerReply", "Numbers", "TaskRequest", "Texts", "one_line", "task_messages", "task_request"]
+__all__ = ["AnswerReply", "Number", "Numbers", "TaskRequest", "Texts", "one_line", "task_messages", "task_request"]
 
-Numbers: TypeAlias = Annotated[list[int], Field(json_schema_extra={"maxItems": 20})]
-"""Numbers of passages. The server is told an end, for small models find none; more than that is not refused."""
+Number: TypeAlias = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 9999})]
+"""The number of something that was shown. The server is told an end, for small models find none."""
+
+Numbers: TypeAlias = Annotated[list[Number], Field(json_schema_extra={"maxItems": 20})]
+"""Numbers of passages, with an end, too; what is beyond it is not refused."""
 
 Texts: TypeAlias = Annotated[list[str], Field(json_schema_extra={"maxItems": 3})]
 """A few questions or phrases."""
