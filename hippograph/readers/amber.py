@@ -84,7 +84,7 @@ class AmberReader(ModelReader):
     References
     ----------
     Qin et al., Towards Adaptive Memory-Based Optimization for Enhanced Retrieval-Augmented Generation (Findings of ACL
-    2025), section 3. Its program is no longer to be had.
+    2025). Its program is no longer to be had.
 
     Examples
     --------
