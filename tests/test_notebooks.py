@@ -13,6 +13,7 @@ FOLDER = Path(__file__).parent.parent / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 FIRST_ANSWER = FOLDER / "01_first_answer.ipynb"
 INSIDE_THE_GRAPH = FOLDER / "02_inside_the_graph.ipynb"
+READING_IN_STEPS = FOLDER / "03_reading_in_steps.ipynb"
 
 # The kernel is a process of its own, which pytest's guard of this one does not reach.
 GUARD = """
@@ -58,6 +59,34 @@ print(json.dumps({
     "folder_left": os.path.exists(folder.name),
 }))
 """,
+    READING_IN_STEPS: """
+import json, os
+def told(answer):
+    return {
+        "text": answer.text,
+        "outcome": answer.outcome,
+        "calls": answer.usage.calls + answer.usage.reused,
+        "cited": [passage.id for passage in answer.citations],
+        "kinds": [step.kind for step in answer.steps],
+        "remarks": [step.remark for step in answer.steps if step.remark],
+    }
+print(json.dumps({
+    "gold": list(question.gold),
+    "answers": list(question.answers),
+    "answered": {name: told(one) for name, one in {"single": single, "notes": notes, "memory": memory}.items()},
+    "notes": [[step.note_before, step.note_after] for _, step in written],
+    "pool": [[node.kind, list(node.sources)] for node in pool],
+    "growth": [sum(counts.values()) for counts in growth],
+    "gathered": gathered,
+    "stopped": told(stopped),
+    "budgets": {name: {calls: told(one) for calls, one in answers.items()} for name, answers in budgets.items()},
+    "repeated": [calls_made, streamed.usage.calls, without_costs(streamed) == without_costs(notes)],
+    "found": {name: one.total.means["evidence", "recall"] for name, one in measured.items()},
+    "right": {name: one.total.means["exact_match", "squad"] for name, one in measured.items()},
+    "calls": {name: one.total.spreads["calls"].mean for name, one in measured.items()},
+    "folder_left": os.path.exists(folder.name),
+}))
+""",
 }
 
 
@@ -90,6 +119,7 @@ class Executed:
 
 of_the_first = pytest.mark.parametrize("executed", [FIRST_ANSWER], ids=["01_first_answer"], indirect=True)
 of_the_second = pytest.mark.parametrize("executed", [INSIDE_THE_GRAPH], ids=["02_inside_the_graph"], indirect=True)
+of_the_third = pytest.mark.parametrize("executed", [READING_IN_STEPS], ids=["03_reading_in_steps"], indirect=True)
 
 
 def pictures(executed: Executed) -> list[str]:
@@ -121,7 +151,7 @@ def executed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 
 def test_there_are_notebooks():
-    assert {FIRST_ANSWER, INSIDE_THE_GRAPH} <= set(NOTEBOOKS)
+    assert {FIRST_ANSWER, INSIDE_THE_GRAPH, READING_IN_STEPS} <= set(NOTEBOOKS)
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -227,3 +257,72 @@ def test_what_is_explained_is_what_was_walked(executed: Executed):
         assert max(values["given"], key=lambda label: values["given"][label][place]) == film
         assert any(found == director and way.startswith(film) for found, way in values["ways"])
     assert values["river"]
+
+
+@pytest.mark.local
+@of_the_third
+def test_loops_find_what_one_look_does_not(executed: Executed):
+    values = executed.values
+    single, notes, memory = (values["answered"][name] for name in ("single", "notes", "memory"))
+    assert single["outcome"] == "not enough evidence"
+    assert set(single["cited"]) < set(values["gold"])
+    for answer in (notes, memory):
+        assert (answer["outcome"], answer["remarks"]) == ("answered", [])
+        assert answer["text"] in values["answers"]
+        assert set(answer["cited"]) == set(values["gold"])
+    assert notes["calls"] == notes["kinds"].count("note") == len(values["notes"]) > 1
+    assert memory["calls"] == memory["kinds"].count("cue") + memory["kinds"].count("attempt")
+    assert not values["folder_left"]
+
+
+@pytest.mark.local
+@of_the_third
+def test_notes_and_the_pool_only_grow(executed: Executed):
+    values = executed.values
+    for (before, after), former in zip(values["notes"], ["", *(note for _, note in values["notes"])], strict=False):
+        assert before == former
+        assert after.startswith(before)
+        assert len(after) > len(before)
+    for counted in (values["growth"], values["gathered"]):
+        assert counted == sorted(counted)
+    assert values["growth"][-1] == len(values["pool"])
+    assert values["gathered"][0] < values["gathered"][-1] == len(values["gold"])
+
+
+@pytest.mark.local
+@of_the_third
+def test_memories_of_all_kinds_are_drawn_with_what_they_rest_on(executed: Executed):
+    pool = executed.values["pool"]
+    assert {kind for kind, _ in pool} == {"veridical", "semantic", "episodic", "fusion"}
+    assert all(bool(sources) == (kind in {"veridical", "fusion"}) for kind, sources in pool)
+    assert pool[-1][0] == "fusion"
+    assert set(pool[-1][1]) == set(executed.values["gold"])
+    assert pictures(executed) == ["pool", "sources"]
+
+
+@pytest.mark.local
+@of_the_third
+def test_a_reading_that_is_stopped_or_out_of_budget_has_an_answer(executed: Executed):
+    values = executed.values
+    stopped = values["stopped"]
+    assert stopped["outcome"] == "stopped"
+    assert stopped["text"]
+    assert set(stopped["cited"]) < set(values["gold"])
+    for name, answers in values["budgets"].items():
+        cited = [len(answer["cited"]) for answer in answers.values()]
+        assert cited == sorted(cited)
+        assert all(answer["text"] and answer["calls"] <= int(calls) for calls, answer in answers.items())
+        *others, last = answers.values()
+        assert {answer["outcome"] for answer in others} == {"budget"}
+        assert last == values["answered"][name]
+
+
+@pytest.mark.local
+@of_the_third
+def test_a_reading_is_replayed_without_a_call_and_readers_are_compared(executed: Executed):
+    values = executed.values
+    assert values["repeated"] == [0, 0, True]
+    loops = ("ircot", "notes", "memory", "amber")
+    assert {name: (values["found"][name], values["right"][name]) for name in loops} == dict.fromkeys(loops, (1.0, 1.0))
+    assert values["found"]["single, 3 passages"] < 0.6
+    assert values["calls"]["single, 3 passages"] == 1 < min(values["calls"][name] for name in loops)
