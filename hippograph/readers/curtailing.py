@@ -45,7 +45,8 @@ def size(request: ModelRequest) -> int:
 def is_too_long(request: ModelRequest, completion: Completion) -> bool:
     """Whether the model has no room for a request, or none for an answer to it.
 
-    It may have been refused, or the answer was cut off before it was as long as it might be.
+    It may have been refused, or the answer was cut off before it was half as long as it might be; servers that do not
+    count tokens have them estimated.
 
     Examples
     --------
@@ -58,7 +59,8 @@ def is_too_long(request: ModelRequest, completion: Completion) -> bool:
     if completion.finish_reason != "length" or completion.status == "done":
         return False
     spent = completion.worth
-    return completion.status == "failed" or (spent.calls == 1 and 0 < spent.output_tokens < request.sampling.max_tokens)
+    has_no_room = spent.calls == 1 and 0 < 2 * spent.output_tokens < request.sampling.max_tokens
+    return completion.status == "failed" or has_no_room
 
 
 def curtailed(request: ModelRequest, tokens: int, *, rank: Rank) -> ModelRequest:
