@@ -49,7 +49,7 @@ def told(
     wrong = "" if completion.status == "done" else f"{completion.status}: {completion.error}"
     less = ""
     if isinstance(completion, CurtailedCompletion):
-        less, hits = completion.remark, tuple(hit for hit in hits if hit.passage.id not in completion.unseen)
+        less, hits = completion.remark, completion.left(hits)
     return Step(
         kind=kind,
         query=query,

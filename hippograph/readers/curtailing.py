@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeAlias
 
@@ -10,7 +10,7 @@ from hippograph.completions import Completion, ModelRequest
 from hippograph.prompts.prompt import quoted
 from hippograph.readers.tasks import TaskRequest, task_messages
 from hippograph.text.token_estimate import estimate_tokens
-from hippograph.types import Usage
+from hippograph.types import Hit, Usage
 
 __all__ = ["CurtailedCompletion", "Rank", "curtailed", "is_too_long", "left_out", "retold", "size"]
 
@@ -18,7 +18,8 @@ Rank: TypeAlias = Callable[[int], float]
 """Given the number of a passage, tells its rank, the best first."""
 
 # What of the material evidence is; all else is short, or says what it is about.
-_EVIDENCE: Final = ("passages", "evidence", "memories", "semantic summaries", "episodic summaries")
+_SUMMARIES: Final = ("semantic summaries", "episodic summaries")
+_EVIDENCE: Final = ("passages", "evidence", "memories", *_SUMMARIES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,12 +30,19 @@ class CurtailedCompletion(Completion):
     ----------
     unseen
         The ids of the passages that were left out.
+    untold
+        The texts of the summaries that were left out.
     remark
         What was left out, for people.
     """
 
     unseen: frozenset[str] = frozenset()
+    untold: frozenset[str] = frozenset()
     remark: str = ""
+
+    def left(self, hits: Iterable[Hit]) -> tuple[Hit, ...]:
+        """Return those of the hits that were not left out."""
+        return tuple(hit for hit in hits if hit.passage.id not in self.unseen and hit.passage.text not in self.untold)
 
 
 def size(request: ModelRequest) -> int:
@@ -136,9 +144,22 @@ def retold(
     """
     known: dict[str, Any] = {one.name: getattr(completion, one.name) for one in fields(Completion)}
     known["usage"] = spent + completion.usage
-    many = len(_numbers(request))
-    what = f"{len(unseen)} of {many} passages are left out" if unseen else "evidence is left out"
-    return CurtailedCompletion(**known, unseen=unseen, remark=f"the prompt is too long for the model; {what}")
+    untold = frozenset(text for name in _SUMMARIES for text in _dropped(name, request, shorter))
+    counts = [(len(unseen), len(_numbers(request)), "passages")]
+    counts += [(len(_dropped(name, request, shorter)), len(_told(request, name)), name) for name in _SUMMARIES]
+    what = " and ".join(f"{some} of {all} {name}" for some, all, name in counts if some) or "some of the evidence"
+    remark = f"the prompt is too long for the model; left out: {what}"
+    return CurtailedCompletion(**known, unseen=unseen, untold=untold, remark=remark)
+
+
+def _told(request: ModelRequest, name: str) -> list[Any]:
+    return _items(request.material.get(name)) if isinstance(request, TaskRequest) else []
+
+
+def _dropped(name: str, request: ModelRequest, shorter: ModelRequest) -> list[str]:
+    """Return the summaries that a shorter request has not even the beginnings of."""
+    kept = _told(shorter, name)
+    return [text for text in _told(request, name) if not any(text.startswith(part) for part in kept)]
 
 
 def _items(value: object) -> list[Any]:
@@ -150,10 +171,7 @@ def _size(item: object) -> int:
 
 
 def _numbers(request: ModelRequest) -> set[int]:
-    if not isinstance(request, TaskRequest):
-        return set()
-    told: Sequence[Any] = [*_items(request.material.get("passages")), *_items(request.material.get("evidence"))]
-    return {one["number"] for one in told}
+    return {one["number"] for name in ("passages", "evidence") for one in _told(request, name)}
 
 
 def _badness(item: object, place: int, rank: Rank) -> tuple[float, int]:

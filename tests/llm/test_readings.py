@@ -182,7 +182,7 @@ def test_a_prompt_that_is_too_long_is_asked_again_with_fewer_passages(smol: Smol
     step = next(step for step in answer.steps if step.kind == "answer")
     assert [request.sampling for request in model.requests] == [SHORT, SHORT]
     assert answer.usage.calls == 2
-    assert step.remark.startswith("the prompt is too long for the model; 1 of 2 passages are left out")
+    assert step.remark.startswith("the prompt is too long for the model; left out: 1 of 2 passages")
     assert [hit.passage.id for hit in step.hits] == ["p0"]
 
 

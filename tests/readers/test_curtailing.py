@@ -111,6 +111,18 @@ def test_the_budget_holds(kind, calls):
     assert bool(answer.error) == (answer.outcome == "failed")
 
 
+def test_summaries_that_are_left_out_are_not_told_as_shown():
+    texts = tuple(f"Summary {place}. " + "It is told at length. " * 40 for place in range(4))
+    model = narrow(900)
+    reader = MemoryReader(retriever=Shelf(("The Fram lies in Oslo.",)), model=model, layers={"episodic": Shelf(texts)})
+    answer = reader.read(QUESTION)
+    [step] = [step for step in answer.steps if step.kind == "attempt"]
+    told = [text for text in texts if text.strip() in model.requests[-1].messages[-1].text]
+    assert 0 < len(told) < 4
+    assert [hit.passage.text for hit in step.hits] == ["The Fram lies in Oslo.", *told]
+    assert step.remark == f"the prompt is too long for the model; left out: {4 - len(told)} of 4 episodic summaries"
+
+
 def test_an_answer_that_has_no_room_to_end_is_asked_for_with_less():
     """A server that takes the prompt, and then runs out of context, has cut the answer off before its time."""
 
@@ -143,7 +155,7 @@ def test_what_was_not_shown_after_all_cannot_be_cited():
     [step] = [step for step in answer.steps if step.kind == "answer"]
     assert {one.id for one in answer.citations} == {hit.passage.id for hit in step.hits}
     assert len(answer.citations) < 8
-    assert "left out; cites passages that were not shown" in step.remark
+    assert "passages; cites passages that were not shown" in step.remark
 
 
 @given(
