@@ -21,6 +21,7 @@ from hippograph.types import (
 )
 
 __all__ = [
+    "Asking",
     "BatchEmbedder",
     "CrossEncoder",
     "Embedder",
@@ -173,6 +174,16 @@ class Retriever(Protocol):
         InputError
             If `k` is below 1 or a query is blank.
         """
+        ...
+
+
+@runtime_checkable
+class Asking(Protocol):
+    """Asks a language model for each query that it is given; retrievers with a judge of facts may."""
+
+    @property
+    def calls_per_query(self) -> int:
+        """How many calls it makes for a query, those that are repeated not counted; 0 if it asks none."""
         ...
 
 

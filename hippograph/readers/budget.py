@@ -23,12 +23,13 @@ class ReadingBudget:
     Parameters
     ----------
     calls
-        Requests to the language model, those that are repeated included.
+        Requests to the language model, those that are repeated included. Those of a retriever whose judge of facts is a
+        language model are counted, too, but their repetitions are not foreseen.
     tokens
         Tokens that the model reads and writes. A request is not made if, by an estimate that learns from the answers so
         far, it might not fit.
     seconds
-        Wall time. A model that is still at work then is not waited for.
+        Wall time. A model that is still at work then is not waited for; a look-up that has begun is ended.
     steps
         Steps, as `Answer.steps` tells them.
 

@@ -84,8 +84,11 @@ def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, Non
     language model drafts from what it knows.
     """
     queries: list[str] = []
-    if clue:
+    room = desk.room_for_queries(calls=1)
+    if clue and (room is None or room > 1):
         queries = yield from _drafted(desk)
+        room = desk.room_for_queries()
+        queries = queries if room is None else queries[: max(0, room - 1)]
     found = desk.look_up([desk.question, *queries], k=k)
     yield from found
     if not queries:
@@ -105,5 +108,6 @@ def _drafted(desk: Desk) -> Generator[Step, None, list[str]]:
     reply = completion.value
     queries = new_queries([*reply.clues, *reply.queries], [desk.question]) if isinstance(reply, _Clues) else []
     decision = f"look up {len(queries)} clues" if queries else "look up the question alone"
-    yield told("clue", desk.question, completion, decision=decision)
+    text = f"{reply.draft} Clues: {'; '.join(reply.clues)}" if isinstance(reply, _Clues) else ""
+    yield told("clue", desk.question, completion, text=text, decision=decision)
     return queries

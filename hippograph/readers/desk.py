@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
-from time import monotonic, perf_counter
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final
 
 from hippograph.completions import Completion, ModelRequest, Sampling
 from hippograph.errors import InputError
-from hippograph.protocols import LanguageModel, Retriever
+from hippograph.protocols import Asking, LanguageModel, Retriever
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
 from hippograph.readers.curtailing import curtailed, is_too_long, left_out, retold, size
 from hippograph.readers.exhibits import Arrangement, Exhibits, arranged
+from hippograph.readers.metering import Meter
 from hippograph.readers.tasks import AnswerReply, task_request
 from hippograph.types import Hit, Passage, Step, Usage
 
 __all__ = ["Desk", "Draft", "failure"]
 
-# What a request may be longer than estimated, until answers tell the model's own count.
-_DOUBT: Final = 1.1
-# An answer shorter than this is not worth asking for, tokens.
-_SHORTEST: Final = 48
 # A prompt that is too long for the model is halved at most this often.
 _HALVINGS: Final = 3
 
@@ -90,15 +86,13 @@ class Desk:
     evidence: tuple[Hit, ...] = field(default=(), init=False)
     note: str = field(default="", init=False)
     draft: Draft | None = field(default=None, init=False)
-    _begun: float = field(default_factory=monotonic, init=False)
-    _steps: int = field(default=0, init=False)
-    _calls: int = field(default=0, init=False)
-    _tokens: int = field(default=0, init=False)
-    _doubt: float = field(default=_DOUBT, init=False)
-    _slowest: float = field(default=0.0, init=False)
-    _calls_per_query: int = field(default=0, init=False)
+    _meter: Meter = field(init=False)
+    _seen_per_query: int = field(default=0, init=False)
     _ranks: dict[str, int] = field(default_factory=dict, init=False)
     _limit: int | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._meter = Meter(budget=self.budget)
 
     def look_up(
         self, queries: Sequence[str], *, k: int, exclude: Collection[str] = (), retriever: Retriever | None = None
@@ -127,19 +121,21 @@ class Desk:
         InputError
             If a query is blank.
         """
-        self._check_time()
-        self._take_steps(len(queries), kept_back=1)
-        self._room_for_calls(len(queries) * self._calls_per_query, kept_back=1)
+        found_by = retriever or self.retriever
+        self._meter.check_time(closing=False)
+        self._meter.take_steps(len(queries), kept_back=1)
+        self._meter.calls_left(len(queries) * self._calls_per_query(found_by), kept_back=1)
         began = perf_counter()
-        rankings = (retriever or self.retriever).retrieve(queries, k=k + len(exclude)) if queries else []
+        rankings = found_by.retrieve(queries, k=k + len(exclude)) if queries else []
         seconds = (perf_counter() - began) / max(1, len(queries))
         steps = []
         for ranking in rankings:
             judged = ranking.evidence.recognition
             usage = Usage() if judged is None else judged.usage
-            self._calls_per_query = max(self._calls_per_query, usage.calls)
-            self._calls += usage.calls
-            self._tokens += usage.tokens
+            worth = Usage() if judged is None else judged.worth
+            self._meter.book(worth)
+            if found_by is self.retriever:
+                self._seen_per_query = max(self._seen_per_query, worth.calls)
             hits = tuple(hit for hit in ranking.hits if hit.passage.id not in exclude)[:k]
             for rank, hit in enumerate(hits):
                 self._ranks[hit.passage.id] = min(rank, self._ranks.get(hit.passage.id, rank))
@@ -178,26 +174,27 @@ class Desk:
         ModelError
             If something is wrong that concerns all requests.
         """
-        self._check_time()
-        self._take_steps(len(requests), kept_back=0 if closing else 1)
-        asked = [self._within_limit(request) for request in requests]
-        completions = self._sent(asked, closing=closing)
-        spent = [Usage()] * len(asked)
+        self._meter.check_time(closing=closing)
+        self._meter.take_steps(len(requests), kept_back=0 if closing else 1)
+        shorter = [self._within_limit(request) for request in requests]
+        sent = self._sent(shorter, closing=closing)
+        spent = [Usage()] * len(sent)
         for _ in range(_HALVINGS):
-            long = [place for place, answer in enumerate(completions) if is_too_long(asked[place], answer)]
+            long = [place for place, (request, answer) in enumerate(sent) if is_too_long(request, answer)]
             if long:
-                self._limit = min(size(asked[place]) for place in long) // 2
-            shorter = {place: self._within_limit(asked[place]) for place in long}
-            shorter = {place: request for place, request in shorter.items() if size(request) < size(asked[place])}
-            if not shorter:
+                self._limit = min(size(shorter[place]) for place in long) // 2
+            halved = {place: self._within_limit(shorter[place]) for place in long}
+            halved = {place: request for place, request in halved.items() if size(request) < size(shorter[place])}
+            if not halved:
                 break
             try:
-                again = self._sent(list(shorter.values()), closing=closing)
+                again = self._sent(list(halved.values()), closing=closing)
             except ReadingEndedError:
                 break
-            for (place, request), completion in zip(shorter.items(), again, strict=True):
-                spent[place] += completions[place].usage
-                asked[place], completions[place] = request, completion
+            for (place, request), one in zip(halved.items(), again, strict=True):
+                spent[place] += sent[place][1].usage
+                shorter[place], sent[place] = request, one
+        asked, completions = shorter, [answer for _, answer in sent]
         for message in (message for request in asked for message in request.messages):
             self.exhibits.sent(message.text)
         return [
@@ -207,10 +204,17 @@ class Desk:
 
     def closing_request(self) -> ModelRequest:
         """Return the request for an answer from what is known by now: `evidence` and `note`."""
-        material: dict[str, object] = {"question": self.question, "passages": self.shown(self.evidence)}
+        return self._closing(self.shown)
+
+    def _closing(self, lay_out: Callable[[Sequence[Hit]], list[dict[str, str | int]]]) -> ModelRequest:
+        material: dict[str, object] = {"question": self.question, "passages": lay_out(self.evidence)}
         if self.note:
             material["note"] = self.note
         return task_request("answer", material, schema=AnswerReply, sampling=self.sampling)
+
+    def _unnumbered(self, hits: Sequence[Hit]) -> list[dict[str, str | int]]:
+        """Lay passages out to see how long a prompt would be; they get no numbers by it."""
+        return [{"number": 0, "title": hit.passage.title, "text": hit.passage.text} for hit in hits]
 
     def close_with(self, completion: Completion) -> tuple[Draft, str]:
         """Make a draft of what came of `closing_request`, and a remark about what was mended.
@@ -230,42 +234,42 @@ class Desk:
 
     def takes_last_step(self) -> bool:
         """Take the step that was kept back, if there is one still."""
-        most = self.budget.steps
-        if most is not None and self._steps >= most:
+        try:
+            self._meter.take_steps(1, kept_back=0)
+        except ReadingEndedError:
             return False
-        self._steps += 1
         return True
 
-    def _take_steps(self, count: int, *, kept_back: int) -> None:
-        most = self.budget.steps
-        if most is not None and self._steps + count + kept_back > most:
-            raise ReadingEndedError("budget", f"the budget of {most} steps is spent")
-        self._steps += count
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether there is no time left for anything but to close."""
+        return self._meter.is_out_of_time
 
-    def _room_for_calls(self, count: int, *, kept_back: int) -> int | None:
-        """Return how many calls may be made, None for any number."""
-        most = self.budget.calls
-        if most is None:
-            return None
-        left = most - self._calls - kept_back
-        if left < count:
-            raise ReadingEndedError("budget", f"the budget of {most} calls is spent")
-        return left
+    def room_for_queries(self, *, calls: int = 0) -> int | None:
+        """Return how many queries may still be looked up, after so many calls of the model; None for any number."""
+        steps = self._meter.steps_left(kept_back=1 + calls)
+        if not (self.budget.calls and self._calls_per_query(self.retriever)):
+            return steps
+        try:
+            left = self._meter.calls_left(0, kept_back=1 + calls) or 0
+        except ReadingEndedError:
+            left = 0
+        asked = left // self._calls_per_query(self.retriever)
+        return asked if steps is None else min(steps, asked)
 
-    def _sent(self, requests: Sequence[ModelRequest], *, closing: bool) -> list[Completion]:
-        """Ask as often and as long as the budget allows."""
-        self._check_time()
-        left = self._room_for_calls(len(requests), kept_back=0 if closing else 1)
-        asked = self._fitted(requests, closing=closing)
-        if left is not None:
-            each = left // max(1, len(requests))
-            asked = [replace(request, attempts=min(each, request.attempts or each)) for request in asked]
+    def _calls_per_query(self, retriever: Retriever) -> int:
+        declared = retriever.calls_per_query if isinstance(retriever, Asking) else 0
+        return max(declared, self._seen_per_query if retriever is self.retriever else 0)
+
+    def _sent(self, requests: Sequence[ModelRequest], *, closing: bool) -> list[tuple[ModelRequest, Completion]]:
+        """Ask as often and as long as the budget allows; return what was asked, and what came of it."""
+        self._meter.check_time(closing=closing)
+        after = None if closing else self._within_limit(self._closing(self._unnumbered))
+        asked = self._meter.fitted(requests, closing=after)
         if self.model is None:
             raise InputError("this reader asks a language model, and there is none; give it one")
-        completions = self._awaited([self.model.submit(request) for request in asked], closing=closing)
-        for request, completion in zip(asked, completions, strict=True):
-            self._book(request, completion)
-        return completions
+        futures = [self.model.submit(request) for request in asked]
+        return list(zip(asked, self._meter.awaited(asked, futures, closing=closing), strict=True))
 
     def _within_limit(self, request: ModelRequest) -> ModelRequest:
         """Leave out of a request what the model is known to have no room for."""
@@ -280,66 +284,6 @@ class Desk:
     ) -> Completion:
         unseen = frozenset(self.exhibits.passages[number - 1].id for number in left_out(request, shorter))
         return retold(request, shorter, completion, unseen=unseen, spent=spent)
-
-    def _fitted(self, requests: Sequence[ModelRequest], *, closing: bool) -> list[ModelRequest]:
-        """Let the answers be as long as the budget of tokens allows."""
-        most = self.budget.tokens
-        if most is None or not requests:
-            return list(requests)
-        reading = sum(map(self._read, requests))
-        left = most - self._tokens - reading
-        if not closing:
-            left -= self._read(self._within_limit(self.closing_request())) + _SHORTEST
-        each = left // len(requests)
-        if each < _SHORTEST:
-            raise ReadingEndedError("budget", f"the budget of {most} tokens is spent")
-        fitted = [_shortened(request, each) for request in requests]
-        # An answer of the wrong form is asked for again, and everything read a second time.
-        if left < reading + 2 * sum(request.sampling.max_tokens for request in fitted):
-            fitted = [replace(request, attempts=1) for request in fitted]
-        return fitted
-
-    def _read(self, request: ModelRequest) -> int:
-        return int(self._doubt * size(request)) + 1
-
-    def _awaited(self, futures: Sequence[Future[Completion]], *, closing: bool) -> list[Completion]:
-        until = self._until
-        if until is not None and not closing:
-            until -= self._slowest
-        try:
-            return [
-                future.result(timeout=None if until is None else max(0.0, until - monotonic())) for future in futures
-            ]
-        except TimeoutError:
-            self._calls += len(futures)
-            raise ReadingEndedError("budget", f"the budget of {self.budget.seconds:g} seconds is spent") from None
-        finally:
-            for future in futures:
-                future.cancel()
-
-    def _book(self, request: ModelRequest, completion: Completion) -> None:
-        worth = completion.worth
-        # An answer known from before may have cost more than would have been allowed now.
-        calls = max(1, worth.calls)
-        self._calls += calls if request.attempts is None else min(calls, request.attempts)
-        self._tokens += worth.tokens
-        self._slowest = max(self._slowest, completion.seconds)
-        if worth.calls == 1 and worth.input_tokens:
-            self._doubt = max(self._doubt, worth.input_tokens / max(1, size(request)))
-
-    @property
-    def _until(self) -> float | None:
-        return None if self.budget.seconds is None else self._begun + self.budget.seconds
-
-    def _check_time(self) -> None:
-        if self._until is not None and monotonic() >= self._until:
-            raise ReadingEndedError("budget", f"the budget of {self.budget.seconds:g} seconds is spent")
-
-
-def _shortened(request: ModelRequest, tokens: int) -> ModelRequest:
-    if request.sampling.max_tokens <= tokens:
-        return request
-    return replace(request, sampling=replace(request.sampling, max_tokens=tokens))
 
 
 def failure(completion: Completion) -> str:

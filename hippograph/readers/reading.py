@@ -100,7 +100,9 @@ class Reading:
         try:
             draft = yield from self._loop
         except ReadingEndedError as end:
-            yield from self._close(end)
+            # A model that was given up because there is no time left has not failed.
+            in_time = end.outcome != "failed" or not self._desk.is_out_of_time
+            yield from self._close(end if in_time else ReadingEndedError("budget", end.reason))
             return
         self._answer = self._made(draft, "answered" if draft.sufficient and draft.text else "not enough evidence")
 
@@ -112,7 +114,7 @@ class Reading:
             step = told("answer", desk.question, completion, hits=desk.evidence)
             try:
                 draft, remark = desk.close_with(completion)
-                step, error = remarked(step, remark), ""
+                step, error = replace(remarked(step, remark), text=draft.text or step.text), ""
             except ReadingEndedError as failed:
                 error = error and f"{error}; and at the end, {failed.reason}"
             yield replace(step, decision="stop", reason=end.reason)

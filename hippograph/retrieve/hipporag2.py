@@ -108,6 +108,11 @@ class HippoRAG2Retriever:
                 "that PhraseGraphs.reference_passages makes of the same snapshot, or None"
             )
 
+    @property
+    def calls_per_query(self) -> int:
+        """How many calls of a language model its judge of facts makes for a query; 0 without one."""
+        return int(getattr(self.recognition, "calls_per_query", 0))
+
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
         """Rank passages for each query.
 

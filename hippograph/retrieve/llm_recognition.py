@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Annotated
 
@@ -50,6 +50,11 @@ class LLMRecognition:
 
     model: LanguageModel
     sampling: Sampling = field(default_factory=lambda: Sampling(max_tokens=512))
+
+    @property
+    def calls_per_query(self) -> int:
+        """One; a query near no fact makes none."""
+        return 1
 
     def recognise(self, queries: Sequence[str], triples: Sequence[Sequence[Triple]]) -> list[Recognition]:
         """Judge the candidates of each query; without candidates nothing is asked, and it is `empty`.
@@ -114,9 +119,10 @@ def _reply(n_triples: int) -> type[_Reply]:
 
 def _recognition(answer: Completion) -> Recognition:
     reply = answer.value
+    spent = Recognition(status="empty", usage=answer.usage, first_usage=answer.first_usage)
     if answer.status != "done":
-        return Recognition(status=answer.status, error=answer.error, usage=answer.usage)
+        return replace(spent, status=answer.status, error=answer.error)
     if not isinstance(reply, _Reply):
-        return Recognition(status="invalid", error="the model gave no list of facts", usage=answer.usage)
+        return replace(spent, status="invalid", error="the model gave no list of facts")
     kept = tuple(number - 1 for number in reply.keep)
-    return Recognition(status="done" if kept else "empty", kept=kept, usage=answer.usage)
+    return replace(spent, status="done" if kept else "empty", kept=kept)

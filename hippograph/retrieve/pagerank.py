@@ -131,6 +131,11 @@ class PageRankRetriever:
         if not self.tolerance > 0:
             raise InputError(f"tolerance is {self.tolerance}; it must be above 0")
 
+    @property
+    def calls_per_query(self) -> int:
+        """How many calls of a language model its judge of facts makes for a query; 0 without one."""
+        return int(getattr(self.recognition, "calls_per_query", 0))
+
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
         """Rank passages for each query; many at once are read, judged and walked together, with the same results.
 

@@ -70,12 +70,20 @@ class Recognition:
         What went wrong, when the status is `invalid` or `failed`.
     usage
         What was spent on it; it does not count when recognitions are compared.
+    first_usage
+        What it cost when it was first given, if that was not now; None if it was.
     """
 
     status: RecognitionStatus
     kept: tuple[int, ...] = ()
     error: str = ""
     usage: Usage = field(default_factory=Usage, compare=False)
+    first_usage: Usage | None = field(default=None, compare=False)
+
+    @property
+    def worth(self) -> Usage:
+        """What it cost when it was first given: now, or then; the same whether or not it is known from before."""
+        return self.usage if self.first_usage is None else self.first_usage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
