@@ -6,14 +6,16 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, TypeAlias, TypeVar
 
+from hippograph.readers.tasks import listed
 from hippograph.types import Passage
 
-__all__ = ["Arrangement", "Exhibits", "arranged"]
+__all__ = ["Arrangement", "Exhibits", "arranged", "grounded"]
 
 T = TypeVar("T")
 
 # Within what passages say, quotes are escaped, so that none of them can look like this.
 _NUMBER: Final = re.compile(r'"number": (\d+)')
+_MEMORY: Final = re.compile(r'"memory": (\d+)')
 
 Arrangement: TypeAlias = Literal["ranked", "ends"]
 """How passages are laid out: best first, or the best ones at both ends."""
@@ -46,6 +48,34 @@ def arranged(items: Sequence[T], arrangement: Arrangement) -> list[T]:
     return [*items[::2], *reversed(items[1::2])]
 
 
+def grounded(answer: str, citations: Sequence[Passage], *, sufficient: bool) -> tuple[bool, str]:
+    """Tell whether there is enough for an answer: a model may say so, but it has to cite something that it was shown.
+
+    Parameters
+    ----------
+    answer
+        What the model answers.
+    citations
+        What it cites, and was shown.
+    sufficient
+        What the model says.
+
+    Returns
+    -------
+    Whether it is enough, and a remark if it is not though the model says so.
+
+    Examples
+    --------
+    >>> grounded("yes", [], sufficient=True)
+    (False, 'cites nothing that was shown')
+    >>> grounded("yes", [Passage(id="s", document="s", text="A ship.")], sufficient=True)
+    (True, '')
+    """
+    if not (sufficient and answer):
+        return False, ""
+    return (True, "") if citations else (False, "cites nothing that was shown")
+
+
 class Exhibits:
     """The passages that a model is shown in one reading, by numbers that stay theirs.
 
@@ -68,11 +98,22 @@ class Exhibits:
         self._numbers: dict[str, int] = {}
         self._passages: list[Passage] = []
         self._sent: set[int] = set()
+        self._memories: set[int] = set()
 
     @property
     def passages(self) -> tuple[Passage, ...]:
         """All that have a number, in the order of the numbers."""
         return tuple(self._passages)
+
+    @property
+    def left_out(self) -> tuple[Passage, ...]:
+        """All that have a number, and were in no prompt that was sent; in the order of the numbers."""
+        return tuple(passage for number, passage in enumerate(self._passages, start=1) if number not in self._sent)
+
+    @property
+    def memories(self) -> frozenset[int]:
+        """The numbers of memories that were in prompts that were sent."""
+        return frozenset(self._memories)
 
     def show(self, passages: Iterable[Passage]) -> list[dict[str, str | int]]:
         """Return passages as a prompt tells them; each gets its number."""
@@ -89,6 +130,7 @@ class Exhibits:
         """Take note that a model is sent a prompt: what `show` returned and stands in it is shown."""
         found = {int(number) for number in _NUMBER.findall(prompt)}
         self._sent |= found.intersection(self._numbers.values())
+        self._memories.update(map(int, _MEMORY.findall(prompt)))
 
     def cited(self, numbers: Iterable[int]) -> tuple[tuple[Passage, ...], str]:
         """Look up what a model cites.
@@ -100,6 +142,6 @@ class Exhibits:
         """
         wanted = sorted(set(numbers))
         known = [number for number in wanted if number in self._sent]
-        dropped = [str(number) for number in wanted if number not in self._sent]
-        remark = f"cites passages that were not shown: {', '.join(dropped)}" if dropped else ""
+        dropped = [number for number in wanted if number not in self._sent]
+        remark = f"cites passages that were not shown: {listed(dropped)}" if dropped else ""
         return tuple(self._passages[number - 1] for number in known), remark

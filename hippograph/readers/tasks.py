@@ -6,16 +6,41 @@ notes. A server that keeps the beginnings of prompts computes these once for a r
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from hippograph.completions import Message, ModelRequest, Sampling
 from hippograph.prompts.prompt import load_prompt, quoted
 
-__all__ = ["AnswerReply", "Number", "Numbers", "TaskRequest", "Texts", "one_line", "task_messages", "task_request"]
+__all__ = [
+    "AnswerReply",
+    "Line",
+    "Number",
+    "Numbers",
+    "TaskRequest",
+    "Texts",
+    "listed",
+    "one_line",
+    "printable",
+    "task_messages",
+    "task_request",
+]
+
+# What moves a terminal's cursor, or colours what follows: ECMA-48, control sequences.
+_TERMINAL: Final = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]")
+_FORMATTING: Final = frozenset({"Cc", "Cf", "Cs"})
+# Joiners, without which Persian and Indic words are spelt wrong, and signs that are seen.
+_SEEN: Final = frozenset("\n\t\u200c\u200d\u06dd\u070f\u0890\u0891\u08e2\U000110bd\U000110cd").union(
+    map(chr, range(0x600, 0x606))
+)
+_MOST_TEXTS: Final = 3
+_MOST_LISTED: Final = 5
+_LONGEST_NUMBER: Final = 9
 
 Number: TypeAlias = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 9999})]
 """The number of something that was shown. The server is told an end, for small models find none."""
@@ -23,13 +48,56 @@ Number: TypeAlias = Annotated[int, Field(json_schema_extra={"minimum": 1, "maxim
 Numbers: TypeAlias = Annotated[list[Number], Field(json_schema_extra={"maxItems": 20})]
 """Numbers of passages, with an end, too; what is beyond it is not refused."""
 
-Texts: TypeAlias = Annotated[list[str], Field(json_schema_extra={"maxItems": 3})]
-"""A few questions or phrases."""
+
+def printable(text: str) -> str:
+    r"""Return a text without what is not seen, but does something to a terminal or to the direction of writing.
+
+    Examples
+    --------
+    >>> printable("\x1b[31mOs\u202elo\x07\n\u0645\u06cc\u200c\u062e") == "Oslo\n\u0645\u06cc\u200c\u062e"
+    True
+    """
+    text = _TERMINAL.sub("", text)
+    return "".join(letter for letter in text if letter in _SEEN or unicodedata.category(letter) not in _FORMATTING)
 
 
 def one_line(text: str) -> str:
-    """Return a text with all its spaces and line breaks as single spaces."""
-    return " ".join(text.split())
+    r"""Return a text with all its spaces and line breaks as single spaces, and without what is not seen.
+
+    Examples
+    --------
+    >>> one_line(" In\r\nOslo,\x1b[1m\tNorway\x00 ")
+    'In Oslo, Norway'
+    """
+    return " ".join(printable(" ".join(text.split())).split())
+
+
+def listed(items: Sequence[int | str]) -> str:
+    """Tell what a model has named: the first few, and how many more there are.
+
+    Examples
+    --------
+    >>> listed([7, 8]), listed([10**4000, *range(6)])
+    ('7, 8', 'a number of over 9 digits, 0, 1, 2, 3, and 2 more')
+    """
+    told = [item if isinstance(item, str) else _numeral(item) for item in items[:_MOST_LISTED]]
+    return ", ".join([*told, f"and {len(items) - _MOST_LISTED} more"] if len(items) > _MOST_LISTED else told)
+
+
+def _numeral(number: int) -> str:
+    # Python refuses to write numbers of more than some thousand digits.
+    return str(number) if abs(number) < 10**_LONGEST_NUMBER else f"a number of over {_LONGEST_NUMBER} digits"
+
+
+def _few(texts: list[str]) -> list[str]:
+    return [line for text in texts if (line := one_line(text))][:_MOST_TEXTS]
+
+
+Line: TypeAlias = Annotated[str, AfterValidator(one_line)]
+"""What a model says, in one line."""
+
+Texts: TypeAlias = Annotated[list[str], AfterValidator(_few), Field(json_schema_extra={"maxItems": _MOST_TEXTS})]
+"""A few questions or phrases, each in one line; the server is told how many, and what is beyond that is dropped."""
 
 
 class AnswerReply(BaseModel):
@@ -37,14 +105,9 @@ class AnswerReply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    answer: str
+    answer: Line
     support: Numbers
     sufficient: bool
-
-    @field_validator("answer")
-    @classmethod
-    def _one_line(cls, answer: str) -> str:
-        return one_line(answer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
