@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Collection, Generator
 from dataclasses import replace
 from typing import TypeAlias
 
 from hippograph.completions import Completion
 from hippograph.readers.curtailing import CurtailedCompletion
 from hippograph.readers.desk import Desk, Draft
-from hippograph.types import Hit, Step
+from hippograph.readers.tasks import AnswerReply, one_line, printable
+from hippograph.types import Hit, Passage, Step
 
-__all__ = ["Loop", "answered", "remarked", "told"]
+__all__ = ["Loop", "answered", "never_shown", "remarked", "told"]
 
 Loop: TypeAlias = Generator[Step, None, Draft]
 """What a reader does: yields each step when it is done, and returns what it would answer."""
@@ -47,14 +48,14 @@ def told(
         What the reader does next because of it.
     """
     wrong = "" if completion.status == "done" else f"{completion.status}: {completion.error}"
-    less = ""
+    less, wrong = "", one_line(wrong)
     if isinstance(completion, CurtailedCompletion):
         less, hits = completion.remark, completion.left(hits)
     return Step(
         kind=kind,
         query=query,
         hits=hits,
-        text=text or completion.text,
+        text=text or printable(completion.text),
         decision=decision,
         remark="; ".join(filter(None, [less, wrong or remark])),
         usage=completion.usage,
@@ -73,8 +74,21 @@ def remarked(step: Step, remark: str) -> Step:
     return replace(step, remark="; ".join(filter(None, [step.remark, remark])))
 
 
-def answered(desk: Desk) -> Loop:
+def never_shown(desk: Desk) -> str:
+    """Say how many passages were to be shown in this reading, and were left out of each prompt; empty if none were."""
+    count = len(desk.exhibits.left_out)
+    return f"never shown, for the prompts were too long: {count} of {len(desk.exhibits.passages)}" if count else ""
+
+
+def answered(desk: Desk, *, rests_on: Collection[Passage] = ()) -> Loop:
     """Have the model answer from the desk's evidence and note: the last step of most loops.
+
+    Parameters
+    ----------
+    desk
+        Where the question is read.
+    rests_on
+        The passages that the note rests on where that alone is told, and which the answer then cites.
 
     Raises
     ------
@@ -85,7 +99,11 @@ def answered(desk: Desk) -> Loop:
     step = told("answer", desk.question, completion, hits=desk.evidence)
     if completion.status != "done":
         yield step
+    if rests_on and isinstance(completion.value, AnswerReply):
+        numbers = [desk.exhibits.number(passage) for passage in rests_on]
+        completion = replace(completion, value=completion.value.model_copy(update={"support": numbers}))
     draft, remark = desk.close_with(completion)
+    remark = "; ".join(filter(None, [remark, never_shown(desk)]))
     reason = "the evidence is enough" if draft.sufficient else "the evidence is not enough"
     yield replace(remarked(step, remark), decision="stop", reason=reason)
     return draft

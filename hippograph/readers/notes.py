@@ -9,15 +9,16 @@ from typing import ClassVar, Final
 
 from hippograph.completions import Sampling
 from hippograph.errors import InputError
-from hippograph.readers.answering import Loop, answered
+from hippograph.readers.answering import Loop, answered, never_shown, remarked
 from hippograph.readers.budget import ReadingEndedError
-from hippograph.readers.clues import first_look, new_queries
+from hippograph.readers.clues import first_look
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.fusion import fused
 from hippograph.readers.model_reader import ModelReader
 from hippograph.readers.notes_published import Limits, published
 from hippograph.readers.notes_tasks import Note, noted
 from hippograph.readers.notes_verdicts import Verdict, at_a_glance, compared
+from hippograph.readers.queries import new_queries
 from hippograph.types import Hit, Step
 
 __all__ = ["NotesReader"]
@@ -113,25 +114,29 @@ class NotesReader(ModelReader):
             return (yield from published(desk, hits, k=self.k, limits=limits))
         best, queries, asked, shown, fails = Note(), list[str](), list[str](), dict[str, Hit](), 0
         for turn in count():
-            shown |= {hit.passage.id: hit for hit in hits}
             self._lay_open(desk, best, hits, shown)
             step, new = noted(desk, hits, note=best if turn else None, asked=asked)
+            shown |= {hit.passage.id: hit for hit in step.hits}
+            # What an unusable answer was made from has not been read, nor has what the model had no room for.
+            unread = hits if new is None else tuple(hit for hit in hits if hit not in step.hits)
             step, verdict = yield from self._judged(desk, best, new, step, turn=turn)
             before, best = best, new if new and verdict.better else best
-            self._lay_open(desk, best, hits, shown)
+            self._lay_open(desk, best, (*unread, *hits), shown)
             fails += not verdict.better
             if new:
                 queries = new_queries(new.queries, [desk.question, *asked])[:_QUERIES]
                 asked += queries
-            end = self._end(best, queries, turn=turn, fails=fails, shown=len(shown))
-            yield _settled(step, verdict, before=before, after=best, end=end)
+            end = self._end(best, [*queries, *unread], turn=turn, fails=fails, shown=len(shown))
+            step = _settled(step, verdict, before=before, after=best, end=end)
+            yield remarked(step, never_shown(desk)) if end and best.draft else step
             if end:
                 break
-            found = yield from self._looked_up(desk, queries, shown, again=not hits)
+            found: tuple[Hit, ...] = ()
+            if queries:
+                found = yield from self._looked_up(desk, queries, {**shown, **_by_id(unread)}, again=not hits)
             if not (found or hits):
                 break
-            # What an unusable answer was made from has not been read.
-            hits = found if new else (*hits, *found)
+            hits = self._next(unread, found, shown)
         return best.draft or (yield from answered(desk))
 
     def _judged(
@@ -156,19 +161,24 @@ class NotesReader(ModelReader):
         return (yield from compared(desk, best, new))
 
     def _looked_up(
-        self, desk: Desk, queries: Sequence[str], shown: Collection[str], *, again: bool
+        self, desk: Desk, queries: Sequence[str], at_hand: Collection[str], *, again: bool
     ) -> Generator[Step, None, tuple[Hit, ...]]:
-        """Look up each query and the question apart, for what was not shown; `again` if that was in vain before."""
-        *others, last = desk.look_up([desk.question, *queries], k=self.later_k, exclude=shown)
+        """Look up each query and the question apart, for what is not at hand; `again` if that was in vain before."""
+        *others, last = desk.look_up([desk.question, *queries], k=self.later_k, exclude=at_hand)
         yield from others
-        room = self.max_passages - len(shown)
-        found = fused([step.hits for step in (*others, last)])[: min(self.later_k, room)]
+        found = fused([step.hits for step in (*others, last)])[: self.later_k]
         if again and not found:
             last = replace(last, decision="stop", reason="two look-ups in a row found nothing new")
         yield last
         return found
 
-    def _end(self, best: Note, queries: Sequence[str], *, turn: int, fails: int, shown: int) -> str:
+    def _next(self, unread: Sequence[Hit], found: Sequence[Hit], shown: Collection[str]) -> tuple[Hit, ...]:
+        """Choose what to show next: what was left out before, and what was found, as far as more may be shown."""
+        room = self.max_passages - len(shown)
+        old = [hit for hit in unread if hit.passage.id in shown]
+        return (*old, *[hit for hit in (*unread, *found) if hit.passage.id not in shown][:room])
+
+    def _end(self, best: Note, to_do: Sequence[str | Hit], *, turn: int, fails: int, shown: int) -> str:
         """Say why there is nothing more to do; empty if there is."""
         if best.sufficient:
             return "the note is enough"
@@ -178,13 +188,18 @@ class NotesReader(ModelReader):
             return f"{fails} new notes were no better"
         if shown >= self.max_passages:
             return f"{shown} passages were shown"
-        return "" if queries else "there is nothing else to look up"
+        return "" if to_do else "there is nothing else to look up"
 
     def _lay_open(self, desk: Desk, best: Note, hits: Sequence[Hit], shown: dict[str, Hit]) -> None:
         """Let the reading end with the best note, if it must; what that rests on first, then what is new."""
-        at_hand = {hit.passage.id: hit for hit in hits} | shown
+        new = [hit for hit in hits if hit.passage.id not in shown][: self.max_passages - len(shown)]
+        at_hand = _by_id(new) | _by_id([hit for hit in hits if hit.passage.id in shown]) | shown
         order = sorted(at_hand.values(), key=lambda hit: hit.passage not in best.support)
         desk.note, desk.draft, desk.evidence = best.text, best.draft, tuple(order[: self.k])
+
+
+def _by_id(hits: Sequence[Hit]) -> dict[str, Hit]:
+    return {hit.passage.id: hit for hit in hits}
 
 
 def _settled(step: Step, verdict: Verdict, *, before: Note, after: Note, end: str) -> Step:

@@ -12,7 +12,7 @@ from hippograph.readers.answering import Loop, answered, told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk
 from hippograph.readers.notes_tasks import Note, noted, preferred
-from hippograph.readers.tasks import Texts, one_line, task_request
+from hippograph.readers.tasks import Texts, task_request
 from hippograph.types import Hit, Step
 
 __all__ = ["Limits", "published"]
@@ -71,7 +71,7 @@ def published(desk: Desk, hits: tuple[Hit, ...], *, k: int, limits: Limits) -> L
     yield replace(step, note_after=best.text if best else "")
     if best is None:
         raise ReadingEndedError("failed", f"there is no note: {step.remark}")
-    asked, shown, fails = list[str](), {hit.passage.id: hit for hit in hits}, 0
+    asked, shown, fails = list[str](), {hit.passage.id: hit for hit in step.hits}, 0
     for _ in range(limits.steps):
         desk.note, desk.draft, desk.evidence = best.text, best.draft, tuple(shown.values())[:k]
         if len(shown) >= limits.passages or fails == limits.fails:
@@ -84,11 +84,11 @@ def published(desk: Desk, hits: tuple[Hit, ...], *, k: int, limits: Limits) -> L
         hits = step.hits
         if len(shown) + k > limits.passages:
             hits = tuple(hit for hit in hits if hit.passage.id not in shown)[: limits.passages - len(shown)]
-        shown |= {hit.passage.id: hit for hit in hits}
-        before, best = best, (yield from _better(desk, best, hits))
+        before, (best, read) = best, (yield from _better(desk, best, hits))
+        shown |= {hit.passage.id: hit for hit in read}
         fails += best is before
     desk.note, desk.draft, desk.evidence = best.text, best.draft, ()
-    draft = yield from answered(desk)
+    draft = yield from answered(desk, rests_on=best.support)
     return replace(draft, citations=best.support)
 
 
@@ -96,7 +96,7 @@ def _next_queries(desk: Desk, note: Note, asked: Sequence[str]) -> tuple[Step, l
     material = {"question": desk.question, "note": note.text, "asked": list(asked)}
     [completion] = desk.ask([task_request("queries", material, schema=_QueriesReply, sampling=desk.sampling)])
     reply = completion.value
-    queries = [one_line(query) for query in reply.queries] if isinstance(reply, _QueriesReply) else []
+    queries = list(reply.queries) if isinstance(reply, _QueriesReply) else []
     return told("queries", desk.question, completion, text="\n".join(queries)), queries
 
 
@@ -114,14 +114,15 @@ def _one_text(queries: Sequence[str], question: str) -> str:
     return f"{told}\n{question}".strip()
 
 
-def _better(desk: Desk, best: Note, hits: tuple[Hit, ...]) -> Generator[Step, None, Note]:
-    """Rewrite a note, and return the better one by the model's word, asked once."""
+def _better(desk: Desk, best: Note, hits: tuple[Hit, ...]) -> Generator[Step, None, tuple[Note, tuple[Hit, ...]]]:
+    """Rewrite a note; return the better one by the model's word, asked once, and what the model was shown."""
     step, new = noted(desk, hits, note=best, asked=())
+    read = step.hits
     yield replace(step, note_before=best.text, note_after=best.text, decision="compare" if new else "keep the note")
     if new is None:
-        return best
+        return best, read
     step, better = preferred(desk, best, new)
     kept = new if better == "B" else best
     decision = "take the new note" if better == "B" else "keep the note"
     yield replace(step, note_before=best.text, note_after=kept.text, decision=decision)
-    return kept
+    return kept, read

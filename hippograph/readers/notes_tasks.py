@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
-from hippograph.readers.answering import told
+from hippograph.readers.answering import remarked, told
 from hippograph.readers.desk import Desk, Draft
-from hippograph.readers.tasks import Numbers, Texts, one_line, task_request
+from hippograph.readers.exhibits import grounded
+from hippograph.readers.tasks import Line, Numbers, Texts, task_request
 from hippograph.types import Hit, Passage, Step
 
 __all__ = ["CompareReply", "Note", "NoteReply", "noted", "preferred"]
@@ -21,16 +22,11 @@ class NoteReply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    note: str
+    note: Line
     support: Numbers
-    answer: str
+    answer: Line
     sufficient: bool
     queries: Texts
-
-    @field_validator("note", "answer")
-    @classmethod
-    def _one_line(cls, text: str) -> str:
-        return one_line(text)
 
 
 class CompareReply(BaseModel):
@@ -89,7 +85,7 @@ def noted(desk: Desk, hits: tuple[Hit, ...], *, note: Note | None, asked: Sequen
 
     Returns
     -------
-    The step, for the caller to yield, and the note; None if the model failed.
+    The step, for the caller to yield, whose hits are those that the model was shown; and the note, None if it failed.
 
     Raises
     ------
@@ -105,14 +101,16 @@ def noted(desk: Desk, hits: tuple[Hit, ...], *, note: Note | None, asked: Sequen
     if not isinstance(reply, NoteReply):
         return told("note", desk.question, completion, hits=hits), None
     support, remark = desk.exhibits.cited(reply.support)
+    sufficient, groundless = grounded(reply.answer, support, sufficient=reply.sufficient)
     new = Note(
         text=reply.note,
         answer=reply.answer,
         support=support,
-        sufficient=reply.sufficient and bool(reply.answer),
+        sufficient=sufficient,
         queries=tuple(reply.queries),
     )
-    return told("note", desk.question, completion, hits=hits, text=_in_words(new), remark=remark), new
+    step = told("note", desk.question, completion, hits=hits, text=_in_words(new), remark=remark)
+    return remarked(step, groundless), new
 
 
 def preferred(desk: Desk, a: Note, b: Note) -> tuple[Step, Literal["A", "B", "tie"] | None]:

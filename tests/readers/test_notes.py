@@ -84,7 +84,7 @@ PATHS = {
     ),
     "the notes only grow": ([note(text, **A) for text in GROWN], "not enough evidence", "Norway"),
     "the notes only grow, and there is no answer": ([*map(note, GROWN), answer_reply()], "answered", "Oslo"),
-    "two notes that add nothing": ([note(**A), note(**A, queries=["a"]), note(queries=["b"], **GUESS)], None, "Norway"),
+    "two notes that add nothing": ([note(**A), note(**A, queries=["apples"]), note(queries=["birds"], **GUESS)], None, "Norway"),
     "two notes that are worse at once": (
         [note(**A), note("Two.", **A), better("A"), note("Three.", **A), better("A")],
         "not enough evidence",
@@ -223,13 +223,13 @@ def test_what_a_failed_note_was_made_from_is_shown_with_what_is_found_next():
 
 
 def test_if_nothing_new_is_found_other_queries_are_asked_for_once():
-    answer, _ = read(note(**A), note("Invented.", **(DONE | {"queries": ["other"]})), texts=MANY[:4])
+    answer, _ = read(note(**A), note("Invented.", **(DONE | {"queries": ["elsewhere"]})), texts=MANY[:4])
     assert (answer.text, answer.outcome) == ("Norway", "not enough evidence")
     assert [step.query for step in answer.steps if step.kind == "retrieve"][1:] == [
         QUESTION,
         "One.?",
         QUESTION,
-        "other",
+        "elsewhere",
     ]
     dry = [step for step in answer.steps if step.kind == "note"][1]
     assert (dry.hits, dry.decision, dry.reason) == ((), "keep the note, go on", "nothing new was read")
