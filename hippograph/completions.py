@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Literal, NamedTuple, TypeAlias
 
 from pydantic import BaseModel
@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from hippograph.errors import InputError
 from hippograph.types import Usage
 
-__all__ = ["Completion", "CompletionStatus", "Message", "ModelRequest", "Role", "Sampling"]
+__all__ = ["Completion", "CompletionStatus", "Message", "ModelRequest", "Role", "Sampling", "SamplingChoice"]
 
 CompletionStatus: TypeAlias = Literal["done", "invalid", "failed"]
 
@@ -44,6 +44,32 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingChoice:
+    """What somebody chose of a `Sampling`; None leaves it to whoever asks the model.
+
+    Parameters
+    ----------
+    max_tokens, temperature, top_p, seed
+        As in `Sampling`.
+
+    Examples
+    --------
+    >>> SamplingChoice(temperature=0.5).over(Sampling(max_tokens=512))
+    Sampling(max_tokens=512, temperature=0.5, top_p=1.0, seed=None)
+    """
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+
+    def over(self, own: Sampling) -> Sampling:
+        """Return a sampling with what was chosen laid over it."""
+        chosen = {one.name: value for one in fields(self) if (value := getattr(self, one.name)) is not None}
+        return replace(own, **chosen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

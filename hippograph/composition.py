@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
-from hippograph.completions import Sampling
+from hippograph.completions import Sampling, SamplingChoice
 from hippograph.errors import IndexMismatchError, InputError, MissingExtraError, ModelError
 from hippograph.index.indexer import Indexer
 from hippograph.index.layers import known_summariser, summariser_named
@@ -23,11 +23,10 @@ from hippograph.models.caching import CachingModel
 from hippograph.protocols import CrossEncoder, Extractor, LanguageModel, Reader, Retriever
 from hippograph.readers.budget import ReadingBudget
 from hippograph.readers.memory import SummaryLayer
-from hippograph.reading_by_name import READERS, Readers
+from hippograph.reading_by_name import READERS, Readers, named_reader
 from hippograph.retrieve.layers import LayerRetriever
 from hippograph.retrievers import NO_MODEL, RETRIEVERS, Retrievers, Variant, default_cross_encoder, named_variant
 from hippograph.store.index_directory import IndexDirectory
-from hippograph.store.layers import open_layers
 from hippograph.store.layers_manifest import LAYER_NAMES
 from hippograph.store.responses import RESPONSES, ResponseStore
 from hippograph.store.snapshot import Snapshot, suspecting_damage
@@ -238,7 +237,7 @@ class Composition:
         retriever: str | Retriever = "default",
         filter: str | MetadataFilter | None = None,
         k: int | None = None,
-        sampling: Sampling | None = None,
+        sampling: Sampling | SamplingChoice | None = None,
         budget: ReadingBudget | None = None,
     ) -> Reader:
         """Make a reader.
@@ -255,7 +254,8 @@ class Composition:
         k
             How many passages are looked up at a time; None leaves it to the reader.
         sampling
-            How the language model chooses its words; None leaves it to the reader.
+            How the language model chooses its words; None leaves it to the reader, and so does what a choice leaves
+            open.
         budget
             What the reading of a question may spend.
 
@@ -265,11 +265,12 @@ class Composition:
             If there is none of this name, it has no such option, it lacks its language model, or `k` is below 1; and as
             for `retriever`.
         """
+        remembers = name is not None and named_reader(name)[0] == "memory"
         made = self.retriever(retriever, filter=filter)
         readers = Readers(
             language_model=self.language_model, cross_encoder=self.cross_encoder, embedder=self.indexer.embedder
         )
-        layers = self.layers(filter) if name is not None and name.startswith("memory") else {}
+        layers = self.layers(filter) if remembers else {}
         return readers.make(name, retriever=made, layers=layers, k=k, sampling=sampling, budget=budget)
 
     def layers(self, filter: str | MetadataFilter | None = None) -> dict[SummaryLayer, Retriever]:
@@ -287,7 +288,7 @@ class Composition:
         DamagedIndexError
             If a file of the layers is missing, truncated or altered.
         """
-        layers = open_layers(self.place.path)
+        layers = self.place.layers()
         if layers is None:
             return {}
         part, embedder = self.part(filter), self.indexer.embedder
@@ -298,7 +299,7 @@ class Composition:
         }
 
     def summariser(self, chosen: Summariser | str | None = None) -> Summariser:
-        """Make who summarises for the layers, by name or as who did before; one made by hand gets the memory of the index.
+        """Make who summarises for the layers, by name or as who did before; one made by hand gets the index's memory.
 
         Raises
         ------

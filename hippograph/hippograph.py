@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Unpack
 
-from hippograph.completions import Sampling
+from hippograph.completions import Sampling, SamplingChoice
 from hippograph.composition import Composition, extractor_of, remembering
 from hippograph.errors import InputError
 from hippograph.index.budget import Budget, Stop
@@ -34,6 +34,7 @@ from hippograph.types import Answer, Explanation, ExtractionStatus, Ranking
 __all__ = ["HippoGraph"]
 
 _OWN_SETTINGS: Final = "a reader made by hand has settings of its own; give them to `parts.reader` instead"
+_NOTHING: Final = ("default", None, None, None, None)
 
 
 class HippoGraph:
@@ -135,7 +136,7 @@ class HippoGraph:
             Whether documents that came from these sources, or any ever indexed, and are there no more, are removed.
         reembed
             Whether the index may have been built with another embedder, whose vectors are then replaced by those of
-            this one. Extractions are kept.
+            this one, those of summaries too. Extractions are kept.
         read
             Whether passages are read at all.
         reread
@@ -300,7 +301,7 @@ class HippoGraph:
         reader: str | Reader | None = None,
         retriever: str | Retriever = "default",
         filter: str | MetadataFilter | None = None,
-        sampling: Sampling | None = None,
+        sampling: Sampling | SamplingChoice | None = None,
         budget: ReadingBudget | None = None,
         watch: Watch | None = None,
     ) -> Answer:
@@ -318,7 +319,7 @@ class HippoGraph:
         retriever, filter
             What finds the passages, and where, as for `retrieve`.
         sampling
-            How the language model chooses its words; None leaves it to the reader.
+            How the language model chooses its words; None, or what a choice leaves open, is left to the reader.
         budget
             What may be spent; when it is, the best answer so far is returned.
         watch
@@ -334,7 +335,7 @@ class HippoGraph:
         if reader is None or isinstance(reader, str):
             made = self.parts.reader
             reader = made(reader, retriever=retriever, filter=filter, k=k, sampling=sampling, budget=budget)
-        elif any(given is not None for given in (filter, k, sampling, budget)):
+        elif not isinstance(retriever, str) or (retriever, filter, k, sampling, budget) != _NOTHING:
             raise InputError(_OWN_SETTINGS)
         with self.parts.at_work():
             return reader.read(question) if watch is None else watched(reader.steps(question), watch)

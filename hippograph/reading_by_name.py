@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from typing import Any, Final
 
-from hippograph.completions import Sampling
+from hippograph.completions import Sampling, SamplingChoice
 from hippograph.errors import InputError
 from hippograph.protocols import CrossEncoder, Embedder, LanguageModel, Reader, Retriever
 from hippograph.readers.amber import AmberReader
 from hippograph.readers.budget import ReadingBudget
 from hippograph.readers.interleaved import InterleavedReader
 from hippograph.readers.memory import MemoryReader, SummaryLayer
+from hippograph.readers.model_reader import ModelReader
 from hippograph.readers.notes import NotesReader
 from hippograph.readers.single_pass import SinglePassReader
 from hippograph.retrievers import NO_MODEL
@@ -104,7 +105,7 @@ class Readers:
         retriever: Retriever,
         layers: Mapping[SummaryLayer, Retriever] | None = None,
         k: int | None = None,
-        sampling: Sampling | None = None,
+        sampling: Sampling | SamplingChoice | None = None,
         budget: ReadingBudget | None = None,
     ) -> Reader:
         """Make a reader.
@@ -121,7 +122,8 @@ class Readers:
         k
             How many passages are looked up at a time; None leaves it to the reader.
         sampling
-            How the language model chooses its words; None leaves it to the reader.
+            How the language model chooses its words; None leaves it to the reader, and so does what a choice leaves
+            open.
         budget
             What the reading of a question may spend.
 
@@ -130,7 +132,7 @@ class Readers:
         InputError
             If there is none of this name, it has no such option, it needs a language model, or `k` is below 1.
         """
-        known, options = named_reader(name or ("single" if self.language_model else "extractive"))
+        known, options = named_reader(("single" if self.language_model else "extractive") if name is None else name)
         given: dict[str, Any] = {"retriever": retriever}
         given |= {} if k is None else {"k": k}
         given |= {} if budget is None else {"budget": budget}
@@ -141,14 +143,16 @@ class Readers:
         if self.language_model is None:
             raise InputError(NO_MODEL.format(what=f"the reader {known!r}"))
         given |= {"model": self.language_model, "clue": options.clue}
-        given |= {} if sampling is None else {"sampling": sampling}
         given |= {"arrangement": "ends"} if options.ends else {}
         given |= {"parity": True} if options.parity else {}
-        makers: dict[str, Callable[..., Reader]] = {
+        makers: dict[str, Callable[..., ModelReader]] = {
             "single": SinglePassReader,
             "ircot": InterleavedReader,
             "notes": NotesReader,
             "memory": partial(MemoryReader, layers=layers or {}, embedder=self.embedder),
             "amber": partial(AmberReader, cross_encoder=self.cross_encoder),
         }
-        return makers[known](**given)
+        reader = makers[known](**given)
+        if isinstance(sampling, SamplingChoice):
+            sampling = sampling.over(reader.sampling)
+        return reader if sampling is None else replace(reader, sampling=sampling)

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 
 from hippograph.cli.console import IndexOption, JsonOption, output, print_json
-from hippograph.cli.models import FilterOption, embedder_of, language_model_of, sampling_of
+from hippograph.cli.models import FilterOption, embedder_of, language_model_of, sampling_chosen
 from hippograph.cli.reading_options import (
     MaxCallsOption,
     MaxReadTokensOption,
@@ -77,7 +77,7 @@ def ask(
             reader=reader,
             retriever=retriever,
             filter=filter,
-            sampling=sampling_of(settings),
+            sampling=sampling_chosen(settings),
             budget=budget,
             watch=_shower(output()) if stream else None,
         )

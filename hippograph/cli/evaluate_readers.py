@@ -14,7 +14,7 @@ import typer
 
 from hippograph.cli.evaluate_retrievers import Experiment, file_stem, print_values
 from hippograph.cli.indexing import Bars
-from hippograph.cli.models import sampling_of
+from hippograph.cli.models import sampling_chosen
 from hippograph.cli.reading_tables import show_readers
 from hippograph.cli.readings import answer_values
 from hippograph.cli.settings import place_of
@@ -110,7 +110,7 @@ def evaluate_readers(
     reading.check()
     experiment.check()
     with opened(experiment.settings, asking=True) as hippograph, suspecting_damage(place_of(experiment.settings)):
-        sampling = sampling_of(experiment.settings)
+        sampling = sampling_chosen(experiment.settings)
         readers = {
             name: hippograph.parts.reader(
                 name,

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import Annotated
 
 import typer
 
 from hippograph.cli.settings import place_of
-from hippograph.completions import Sampling
+from hippograph.completions import Sampling, SamplingChoice
 from hippograph.composition import extractor_named
 from hippograph.config.settings import Settings
 from hippograph.config.tables import EmbeddingSettings, LLMSettings
@@ -33,6 +34,7 @@ __all__ = [
     "language_model_of",
     "price_of",
     "retried",
+    "sampling_chosen",
     "sampling_of",
     "unpriced",
 ]
@@ -66,6 +68,12 @@ def sampling_of(settings: Settings) -> Sampling:
     """Say how the language model chooses its words."""
     llm = settings.llm
     return Sampling(max_tokens=llm.max_tokens, temperature=llm.temperature, top_p=llm.top_p, seed=llm.seed)
+
+
+def sampling_chosen(settings: Settings) -> SamplingChoice:
+    """Say what of it was set; readers have defaults of their own."""
+    llm, names = settings.llm, (one.name for one in fields(SamplingChoice))
+    return SamplingChoice(**{name: getattr(llm, name) for name in names if name in llm.model_fields_set})
 
 
 def language_model_of(settings: Settings, *, answering: bool = False) -> LanguageModel | None:

@@ -28,6 +28,7 @@ def answer_values(answer: Answer) -> dict[str, object]:
         "steps": [step_values(step) for step in answer.steps],
         "usage": usage_values(answer.usage),
         "error": answer.error,
+        "ended": answer.ended,
     }
 
 
@@ -63,13 +64,17 @@ def show_step(console: Console, step: Step, number: int) -> None:
         lines.append("passages: " + "; ".join(shown) + more)
     elif step.kind == "retrieve":
         lines.append("nothing new was found")
-    if step.note_after and step.note_after != step.note_before:
+    has_new_note = step.note_after and step.note_after != step.note_before
+    if has_new_note:
         lines.append(f"note: {_cut(step.note_after)}")
-    elif step.text:
-        lines.append(f"says: {_cut(step.text)}")
+    # Some say the note, and what they make of it.
+    if said := step.text.removeprefix(step.note_after).strip() if has_new_note else step.text:
+        lines.append(f"says: {_cut(said)}")
     lines += [f"remembers ({node.kind}; {node.probe}): {_cut(node.cue)}" for node in step.memory]
     if step.decision:
         lines.append(f"decides to {step.decision}: {step.reason}" if step.reason else f"decides to {step.decision}")
+    elif step.reason:
+        lines.append(f"because: {step.reason}")
     if step.remark:
         lines.append(f"remark: {_cut(step.remark)}")
     for line in lines:
@@ -106,8 +111,7 @@ def show_answer(console: Console, answer: Answer, *, remarks: bool = True) -> No
 def _doubt(answer: Answer) -> str:
     """Say what an answer is worth that is not complete."""
     if answer.outcome == "budget":
-        why = next((step.reason for step in reversed(answer.steps) if step.reason), "the budget is spent")
-        return f"The best answer so far: {why}."
+        return f"The best answer so far: {answer.ended or 'the budget is spent'}."
     if answer.outcome == "stopped":
         return "The best answer so far."
     if answer.outcome == "not enough evidence" and answer.text != "not enough evidence":

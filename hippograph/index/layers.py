@@ -12,6 +12,7 @@ import numpy as np
 from hippograph.errors import DamagedIndexError, IndexMismatchError, InputError
 from hippograph.index.budget import Allowance, Budget, Stop
 from hippograph.index.layers_build import LayersBuild
+from hippograph.index.layers_embedding import reembed_layers
 from hippograph.index.layers_plan import LayerShape
 from hippograph.index.report import IndexReport, LayersReport, Progress
 from hippograph.index.summaries import LLMSummariser, Summariser
@@ -94,8 +95,9 @@ def add_layers(
     session
         The index, and the right to change it.
     layers
-        Whether to bring the layers up to date, or to remove them; None removes the summaries that are true no more, and
-        makes none. After a run that ended early no layers are built either.
+        Whether to bring the layers up to date, or to remove them; None removes the summaries that are true no more,
+        makes none, and embeds those that stay anew if the index has another embedder now. After a run that ended early
+        no layers are built either.
     summariser
         Who summarises; needed to bring them up to date.
     embedder, progress, stop
@@ -114,22 +116,29 @@ def add_layers(
         remove_layers(session.directory)
     if not layers or report.stopped:
         prune_layers(session)
+    if report.stopped:
         return report
-    if summariser is None:
+    if layers and summariser is None:
         raise InputError("layers are to be built, and nobody is named who summarises; give a summariser")
     took = sum(report.model_seconds.values()) + sum(report.other_seconds.values())
     if budget is not None and budget.max_seconds is not None:
         budget = replace(budget, max_seconds=max(1e-3, budget.max_seconds - took))
-    built = build_layers(
-        session,
-        summariser=summariser,
-        embedder=embedder,
-        progress=progress,
-        budget=budget,
-        spent=report.usage,
-        stop=stop,
-    )
-    return replace(report, layers=built, usage=report.usage + built.usage)
+    built: LayersReport | None
+    if layers and summariser is not None:
+        built = build_layers(
+            session,
+            summariser=summariser,
+            embedder=embedder,
+            progress=progress,
+            budget=budget,
+            spent=report.usage,
+            stop=stop,
+        )
+    else:
+        allowance = Allowance(budget, stop=stop)
+        allowance.spend(report.usage)
+        built = reembed_layers(session, embedder=embedder, allowance=allowance, progress=progress)
+    return report if built is None else replace(report, layers=built, usage=report.usage + built.usage)
 
 
 def build_layers(

@@ -11,10 +11,11 @@ from typing import Final
 import numpy as np
 
 from hippograph.index.budget import Allowance, RunEndedError
+from hippograph.index.layers_embedding import EMBED, embedded
 from hippograph.index.layers_plan import LayerShape, Plan, PlannedSummary
 from hippograph.index.report import LayersReport, Progress
 from hippograph.index.summaries import SummarisedText, Summariser, SummaryRequest
-from hippograph.protocols import Embedder, Metered
+from hippograph.protocols import Embedder
 from hippograph.store.arrays import StringTable
 from hippograph.store.index_directory import Session
 from hippograph.store.layers import Layers, publish_layers
@@ -27,9 +28,6 @@ __all__ = ["LayersBuild"]
 
 _CLUSTER: Final = "cluster"
 _SUMMARISE: Final = "summarise"
-_EMBED: Final = "embed summaries"
-# Texts that are embedded between two reports of progress.
-_BLOCK: Final = 64
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -77,7 +75,7 @@ class LayersBuild:
             known = len(self._present(plan))
         with self._stage(_SUMMARISE):
             self._summarise(plan)
-        with self._stage(_EMBED):
+        with self._stage(EMBED):
             self._embed(plan)
         layers = self._layers(plan)
         former, manifest = self.former, layers.manifest
@@ -173,20 +171,22 @@ class LayersBuild:
         """Embed what was made; what an interruption leaves without a vector is as if it were not made."""
         missing = list(dict.fromkeys(one.key for one in plan.summaries if one.key in self.texts))
         missing = [key for key in missing if key not in self.vectors]
-        for at in range(0, len(missing), _BLOCK):
-            block = missing[at : at + _BLOCK]
-            try:
-                self.allowance.go_on()
-            except RunEndedError:
-                for key in missing[at:]:
-                    del self.texts[key]
-                return
-            started = perf_counter()
-            rows = self.embedder.embed([self.texts[key] for key in block], role="passage")
-            self.vectors.update(zip(block, rows, strict=True))
-            spent = self.embedder.spent() if isinstance(self.embedder, Metered) else Usage()
-            self._book(_EMBED, self.embedder.fingerprint, replace(spent, items=len(block)), started)
-            self._tell(_EMBED, at + len(block), len(missing))
+        blocks = embedded(
+            [self.texts[key] for key in missing],
+            session=self.session,
+            embedder=self.embedder,
+            allowance=self.allowance,
+            progress=self.progress,
+        )
+        done = 0
+        try:
+            for rows, spent in blocks:
+                self.usage += spent
+                self.vectors.update(zip(missing[done : done + len(rows)], rows, strict=True))
+                done += len(rows)
+        except RunEndedError:
+            for key in missing[done:]:
+                del self.texts[key]
 
     def _layers(self, plan: Plan) -> Layers:
         """Put everything that there is together."""

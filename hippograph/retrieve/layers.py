@@ -63,8 +63,8 @@ class LayerRetriever:
         built, given = self.layers.manifest.embedder, self.embedder.fingerprint
         if built != given:
             raise IndexMismatchError(
-                f"the summaries were made with the embedder {built!r}, not {given!r}; make them anew with: "
-                "hippograph index --layers"
+                f"the summaries were embedded with {built!r}, not {given!r}; replace their vectors with: "
+                "hippograph reembed"
             )
 
     def retrieve(self, queries: Sequence[str], *, k: int = 5) -> list[Ranking]:
@@ -115,6 +115,9 @@ class LayerRetriever:
 
     @cached_property
     def _vectors(self) -> FloatArray:
+        rows = self.layers.rows(self.layer)
+        if len(self._rows) == len(rows):
+            return self.layers.vectors[rows.start : rows.stop]
         return self.layers.vectors[self._rows]
 
     @cached_property

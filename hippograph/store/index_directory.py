@@ -13,9 +13,9 @@ from hippograph.errors import DamagedIndexError, IndexMismatchError, NoIndexErro
 from hippograph.store.catalog import Catalog
 from hippograph.store.database import make_directory
 from hippograph.store.derived import DERIVED
-from hippograph.store.layers import collect_layers
+from hippograph.store.layers import Layers, collect_layers, current_layers, open_layers
 from hippograph.store.lock import LOCK, writing
-from hippograph.store.manifest import is_outdated
+from hippograph.store.manifest import Pointer, is_outdated
 from hippograph.store.publication import collect
 from hippograph.store.responses import BATCHES, RESPONSES
 from hippograph.store.snapshot import SNAPSHOTS, Snapshot, open_snapshot
@@ -63,6 +63,7 @@ class IndexDirectory:
         self._opening = Lock()
         self._snapshot: Snapshot | None = None
         self._catalog: Catalog | None = None
+        self._layers: tuple[Pointer, Layers] | None = None
 
     def snapshot(self) -> Snapshot:
         """Return the current snapshot, as of the first call or the last publication by this object.
@@ -81,6 +82,25 @@ class IndexDirectory:
             if self._snapshot is None:
                 self._snapshot = open_snapshot(self.path)
             return self._snapshot
+
+    def layers(self) -> Layers | None:
+        """Return the layers that are current now, opened once for as long as they are; None if there are none.
+
+        Raises
+        ------
+        IndexMismatchError
+            If they have another format.
+        DamagedIndexError
+            If a file is missing or truncated.
+        """
+        with self._opening:
+            pointer = current_layers(self.path)
+            if self._layers is not None and self._layers[0] == pointer:
+                return self._layers[1]
+            layers = None if pointer is None else open_layers(self.path)
+            # If others are published just now, these are they, and are opened once more.
+            self._layers = None if pointer is None or layers is None else (pointer, layers)
+            return layers
 
     def catalog(self) -> Catalog:
         """Return the catalog, to be read; that takes no right to write to the directory.
@@ -143,14 +163,14 @@ class IndexDirectory:
             collect_layers(self.path)
 
     def refresh(self) -> None:
-        """Let go of the snapshot, so that the next use opens what is current by then."""
+        """Let go of the snapshot and the layers, so that the next use opens what is current by then."""
         with self._opening:
-            self._snapshot = None
+            self._snapshot = self._layers = None
 
     def close(self) -> None:
         """Close the files; the object may be used again."""
         with self._opening:
-            self._snapshot = None
+            self._snapshot = self._layers = None
             if self._catalog is not None:
                 self._catalog.close()
                 self._catalog = None

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import shutil
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +28,7 @@ from hippograph.store.ragged import occurring, places_of, renumbering, take_stri
 from hippograph.store.snapshot import Snapshot
 from hippograph.types import FloatArray, IntArray
 
-__all__ = ["Layers", "collect_layers", "open_layers", "publish_layers", "remove_layers"]
+__all__ = ["Layers", "collect_layers", "current_layers", "open_layers", "publish_layers", "remove_layers"]
 
 _log = logging.getLogger("hippograph.store")
 
@@ -78,6 +80,11 @@ class Layers:
     contents: NDArray[np.uint8]
     vectors: FloatArray
     hold: Hold | None = None
+    # Keyed weakly: whoever let go of a snapshot must not be kept from removing its files.
+    _founded: WeakKeyDictionary[Snapshot, NDArray[np.bool_]] = field(
+        default_factory=WeakKeyDictionary, init=False, repr=False
+    )
+    _founding: Lock = field(default_factory=Lock, init=False, repr=False)
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -108,12 +115,22 @@ class Layers:
         return tuple(self.passage_ids[place] for place in places.tolist())
 
     def founded(self, snapshot: Snapshot) -> NDArray[np.bool_]:
-        """Tell which summaries speak of nothing but what a snapshot, or a part of one, holds; shape (S,)."""
+        """Tell which summaries speak of nothing but what a snapshot, or a part of one, holds; shape (S,).
+
+        All passages are looked at, once for each snapshot.
+        """
+        with self._founding:
+            if snapshot not in self._founded:
+                self._founded[snapshot] = self._look_for(snapshot)
+            return self._founded[snapshot]
+
+    def _look_for(self, snapshot: Snapshot) -> NDArray[np.bool_]:
         held = set(zip(snapshot.passages.ids, map(bytes, snapshot.evidence.contents), strict=True))
         pairs = zip(self.passage_ids, map(bytes, self.contents), strict=True)
         gone = np.fromiter((pair not in held for pair in pairs), dtype=np.bool_, count=len(self.passage_ids))
         lost = np.concatenate([[0], np.cumsum(gone[self.passages])])
         founded: NDArray[np.bool_] = lost[self.passage_indptr[1:]] == lost[self.passage_indptr[:-1]]
+        founded.flags.writeable = False
         return founded
 
     def restricted(self, kept: NDArray[np.bool_]) -> Layers:
@@ -215,6 +232,17 @@ def open_layers(directory: str | Path, *, verify: bool = False) -> Layers | None
             # Not damaged: others were published, or all removed, since the pointer was read.
             pointer = latest
     return None
+
+
+def current_layers(directory: str | Path) -> Pointer | None:
+    """Say which layers of an index are the current ones, without opening them; None if it has none.
+
+    Raises
+    ------
+    DamagedIndexError
+        If that cannot be read.
+    """
+    return _pointer(Path(directory) / LAYERS)
 
 
 def remove_layers(directory: str | Path) -> bool:

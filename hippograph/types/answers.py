@@ -110,6 +110,8 @@ class Answer:
         What was spent on it, all steps together.
     error
         Why there is no answer, if the model failed.
+    ended
+        Why the reading ended when it did, in words for people: `the evidence is enough`.
     """
 
     question: str
@@ -121,3 +123,4 @@ class Answer:
     steps: tuple[Step, ...] = ()
     usage: Usage = field(default_factory=Usage)
     error: str = ""
+    ended: str = ""

@@ -5,6 +5,8 @@ import os
 
 import pytest
 
+from hippograph.hippograph import HippoGraph
+from hippograph.models.openai_chat import OpenAIChat
 from hippograph.testing.doubles import HashingEmbedder
 from tests.cli.running import run
 from tests.servers.running import FaultServer
@@ -84,6 +86,25 @@ def test_what_cannot_be_asked_for_is_refused(folder):
         (("-k", "0"), "k is 0"),
     ):
         assert message in run("ask", QUESTION, *options, cwd=folder, code=2).stderr
+
+
+@pytest.mark.parametrize("reader", ["single", "notes", "memory"])
+def test_the_command_asks_as_python_does_unless_something_is_set(folder, server, reader):
+    model = OpenAIChat(model="served", base_url=server.base_url)
+    with HippoGraph(
+        folder / "it.hippo", extractor="none", embedder=HashingEmbedder(), language_model=model
+    ) as hippograph:
+        answer = hippograph.ask(QUESTION, reader=reader)
+    assert answer.usage.calls > 0
+    told = asked(folder, "--reader", reader)
+    assert (told["usage"]["calls"], told["usage"]["reused"]) == (0, answer.usage.calls)
+    with (folder / "hippograph.toml").open("a") as settings:
+        settings.write("temperature = 0.25\n")
+    assert asked(folder, "--reader", reader)["usage"]["calls"] > 0
+
+
+def test_a_blank_name_is_no_reader(folder):
+    assert "there is no reader ''" in run("ask", QUESTION, "--reader", "", cwd=folder, code=2).stderr
 
 
 def test_without_a_model_sentences_are_picked(folder):

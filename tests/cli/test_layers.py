@@ -91,6 +91,19 @@ def test_what_fails_is_told_by_the_exit_code(folder, server):
     assert told("index", "--layers", cwd=folder)["layers"]["lacking"] == 0
 
 
+def test_reembedding_takes_summaries_along_without_the_model_that_made_them(folder, server, monkeypatch):
+    server.change(reset=True, script=[], shares={}, latency=0.0)
+    model = ["--llm-model", "served", "--llm-base-url", server.base_url]
+    run("index", "--layers", "--summariser", "llm", *model, *AT, cwd=folder)
+    before = server.ledger()["requests"]
+    monkeypatch.setattr("hippograph.cli.models.OnnxEmbedder", lambda path: HashingEmbedder(dimension=32))
+    built = told("reembed", cwd=folder)["layers"]
+    assert (built["made"], built["kept"], built["lacking"], built["published"]) == (0, 7, 0, True)
+    assert server.ledger()["requests"] == before
+    done = run("ask", "Where does Town1 lie?", "--reader", "memory", "--stream", *model, *AT, cwd=folder)
+    assert "because: semantic layer: 2 taken in of 2 found" in done.stdout
+
+
 def test_wrong_words_are_refused(folder):
     done = run("index", "--summariser", "llm", *AT, cwd=folder, code=2)
     assert "give --layers too" in done.stderr

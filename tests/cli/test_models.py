@@ -2,8 +2,16 @@
 
 import pytest
 
-from hippograph.cli.models import budget_of, embedder_of, extractor_of, language_model_of, price_of, sampling_of
-from hippograph.completions import Sampling
+from hippograph.cli.models import (
+    budget_of,
+    embedder_of,
+    extractor_of,
+    language_model_of,
+    price_of,
+    sampling_chosen,
+    sampling_of,
+)
+from hippograph.completions import Sampling, SamplingChoice
 from hippograph.config.settings import Settings
 from hippograph.errors import InputError
 from hippograph.index.absent_extractor import AbsentExtractor
@@ -101,6 +109,10 @@ def test_how_words_are_chosen():
     assert sampling_of(settings_with()) == Sampling()
     values = {"llm.max_tokens": 5, "llm.temperature": 1, "llm.top_p": 0.5, "llm.seed": 3}
     assert sampling_of(settings_with(**values)) == Sampling(max_tokens=5, temperature=1.0, top_p=0.5, seed=3)
+    assert sampling_chosen(settings_with()) == SamplingChoice()
+    assert sampling_chosen(settings_with(**{"llm.seed": 3, "llm.max_tokens": 2048})) == SamplingChoice(
+        seed=3, max_tokens=2048
+    )
 
 
 def test_embedders():

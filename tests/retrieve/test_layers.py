@@ -129,7 +129,7 @@ def test_wrong_requests_are_refused(made):
             embedder=HashingEmbedder(),
             layer="veridical",  # type: ignore[arg-type]
         )
-    with pytest.raises(IndexMismatchError, match="made with the embedder 'hashing:1:64', not 'hashing:1:16'"):
+    with pytest.raises(IndexMismatchError, match="embedded with 'hashing:1:64', not 'hashing:1:16'"):
         LayerRetriever(
             snapshot=hippograph.parts.snapshot, layers=layers, embedder=HashingEmbedder(dimension=16), layer="semantic"
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -152,7 +153,7 @@ def test_numbers_that_name_nothing_are_found(tmp_path: Path) -> None:
     for name, wrong in (("children", 99), ("passages", 4), ("passages", -1), ("passage_indptr", 1)):
         values = getattr(OLD, name).copy()
         values[0] = wrong
-        broken = Layers(**{**vars(OLD), name: values})
+        broken = replace(OLD, **{name: values})
         publish_layers(tmp_path, broken)
         with pytest.raises(DamagedIndexError, match=name):
             open_layers(tmp_path)
@@ -160,7 +161,7 @@ def test_numbers_that_name_nothing_are_found(tmp_path: Path) -> None:
 
 def test_another_format_is_refused(tmp_path: Path) -> None:
     manifest = OLD.manifest.model_copy(update={"format_version": 99})
-    publish_layers(tmp_path, Layers(**{**vars(OLD), "manifest": manifest}))
+    publish_layers(tmp_path, replace(OLD, manifest=manifest))
     with pytest.raises(IndexMismatchError, match="format 99"):
         open_layers(tmp_path)
 
