@@ -26,6 +26,7 @@ _KINDS: Final[dict[str, MentionKind]] = {
     "PERSON": "person", "GPE": "place", "LOC": "place", "FAC": "place", "ORG": "organisation", "NORP": "group",
     "WORK_OF_ART": "work", "EVENT": "work", "LAW": "work", "PRODUCT": "work", "LANGUAGE": "group",
 }  # fmt: skip
+_POSSESSIVES: Final = frozenset({"'s", "’s", "'", "’"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,13 +70,12 @@ def _mentions(doc: Doc) -> tuple[Mention, ...]:
     found: dict[tuple[int, int], MentionKind] = {}
     for name in doc.ents:
         if name.label_ in _KINDS:
-            first = next((word.i for word in name if not is_grammar(normalize(word.text))), name.start)
-            span = doc[first : name.end]
-            if span.text.endswith(("'s", "’s")) and len(span) > 1:
-                span = span[:-1]
-            trimmed = span.text.rstrip(" ,;.–-")
-            text = span.text if span.text.endswith(".") and "." in trimmed[-3:] else trimmed
-            found.setdefault((span.start_char, span.start_char + len(text)), _KINDS[name.label_])
+            content = [
+                word.i for word in name if not is_grammar(normalize(word.text)) and word.text not in _POSSESSIVES
+            ]
+            span = doc[content[0] : content[-1] + 1] if content else name
+            trimmed = span.text.rstrip(" ,;–-")
+            found.setdefault((span.start_char, span.start_char + len(trimmed)), _KINDS[name.label_])
     for chunk in doc.noun_chunks if doc.has_annotation("DEP") else ():
         first = next((word.i for word in chunk if not is_grammar(normalize(word.text))), chunk.end)
         span = doc[first : chunk.end]

@@ -6,6 +6,7 @@ from hippograph.readers.countries import countries_in, country_of
 from hippograph.readers.mentions import dates_in, life_role, numbers_in, written_mentions
 from hippograph.readers.spacy_mentions import SpacyMentions, installed_mentions
 from hippograph.readers.word_families import family
+from hippograph.text.function_words import FUNCTION_WORDS
 
 
 def told(text, found):
@@ -85,6 +86,19 @@ def test_spacy_finds_names_and_phrases():
     assert kinds["Colin Archer"] == "person"
     assert kinds["strong wooden ship"] == "phrase"
     assert installed_mentions() == SpacyMentions()
+
+
+@pytest.mark.local
+def test_names_neither_begin_nor_end_with_grammar():
+    texts = ["The crew of the Fram sailed to the North Pole's edge with King Haakon of Norway's blessing."]
+    texts.append("Prime Minister Gro Harlem Brundtland's house, Glen Cove, and the United States.")
+    for text, found in zip(texts, SpacyMentions()(texts), strict=True):
+        assert found
+        for start, end, _ in found:
+            words = text[start:end].split()
+            assert words[0].lower() not in FUNCTION_WORDS
+            assert words[-1].lower() not in FUNCTION_WORDS
+            assert text[start:end].endswith(tuple("abcdefghijklmnopqrstuvwxyz"))
 
 
 def test_without_spacy_capitals_are_names(monkeypatch):
