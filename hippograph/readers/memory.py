@@ -15,7 +15,7 @@ from hippograph.readers.clues import first_look
 from hippograph.readers.desk import Desk, Draft, failure
 from hippograph.readers.fusion import fused
 from hippograph.readers.memory_attempts import Verdict, judged, told_memories
-from hippograph.readers.memory_cues import Library, account, looked_up, material, remembered, settled
+from hippograph.readers.memory_cues import Library, account, left_out, looked_up, material, remembered, settled
 from hippograph.readers.memory_nearness import nearness
 from hippograph.readers.memory_pool import LAYERS, Finding, Layer, MemoryPool, taken_in_turns
 from hippograph.readers.memory_published import published
@@ -128,27 +128,39 @@ class MemoryReader(ModelReader):
         own, library, pool = yield from self._first_look(desk, library)
         if not own.layers:
             return Draft(text="")
-        verdict = yield from _attempted(desk, own, library=library, pool=pool)
-        findings, idle = [own], 0
+        verdict, library = yield from _attempted(desk, own, library=library, pool=pool, waiting=[own])
+        waiting, idle = [own], 0
         asked: list[str] = []
         for cycle in range(1, self.max_cycles + 1):
-            if not verdict.probes:
+            if verdict.step.decision == "stop":
                 break
             asked += verdict.probes
-            or_stop = _NOTHING_NEW if idle == _IDLE - 1 else ""
-            found, library, pool = yield from looked_up(
-                desk, verdict.probes, library=library, pool=pool, or_stop=or_stop
-            )
-            idle = 0 if any(finding.layers for finding in found) else idle + 1
+            or_stop = _NOTHING_NEW if idle == _IDLE - 1 and not waiting else ""
+            found: list[Finding] = []
+            if verdict.probes:
+                found, library, pool = yield from looked_up(
+                    desk, verdict.probes, library=library, pool=pool, or_stop=or_stop
+                )
+            is_new = any(finding.layers for finding in found) or (cycle > 1 and bool(waiting))
+            idle = 0 if is_new else idle + 1
             if idle == _IDLE:
                 break
-            first = len(pool)
-            pool = yield from remembered(desk, [*findings, *found], pool=pool, embedder=self.embedder)
-            findings = []
+            first, waiting = len(pool), [*waiting, *found]
+            pool = yield from remembered(desk, waiting, pool=pool, embedder=self.embedder)
+            waiting = left_out(desk, waiting)
             ends = f"{cycle} cycles are over" if cycle == self.max_cycles else ""
-            verdict, pool = yield from self._attempted_again(
-                desk, library=library, pool=pool, first=first, asked=asked, ends=ends
-            )
+            if pool.nodes:
+                verdict, pool = yield from self._attempted_again(
+                    desk, library=library, pool=pool, first=first, asked=asked, ends=ends, has_more=bool(waiting)
+                )
+            else:
+                # Nothing is remembered at all.
+                best = Finding(
+                    probe=desk.question, layers={"veridical": desk.evidence} if desk.evidence else own.layers
+                )
+                verdict, library = yield from _attempted(
+                    desk, best, library=library, pool=pool, waiting=waiting, asked=asked, ends=ends
+                )
         return desk.draft or verdict.draft
 
     def _first_look(self, desk: Desk, library: Library) -> Generator[Step, None, tuple[Finding, Library, MemoryPool]]:
@@ -176,7 +188,15 @@ class MemoryReader(ModelReader):
         return Finding(probe=desk.question, layers=layers), library, pool
 
     def _attempted_again(
-        self, desk: Desk, *, library: Library, pool: MemoryPool, first: int, asked: Sequence[str], ends: str
+        self,
+        desk: Desk,
+        *,
+        library: Library,
+        pool: MemoryPool,
+        first: int,
+        asked: Sequence[str],
+        ends: str,
+        has_more: bool,
     ) -> Generator[Step, None, tuple[Verdict, MemoryPool]]:
         """Bring the memories together and try to answer; those after the first so many are new."""
         shown = [*(pool.recalled(first) if first else ()), *range(first + 1, len(pool) + 1)]
@@ -188,7 +208,9 @@ class MemoryReader(ModelReader):
         if not isinstance(reply, SecondAttemptReply):
             yield step
             raise ReadingEndedError("failed", failure(completion))
-        verdict = judged(desk, step, reply, library=library, pool=pool, shown=shown, asked=asked, ends=ends)
+        verdict = judged(
+            desk, step, reply, library=library, pool=pool, shown=shown, asked=asked, ends=ends, has_more=has_more
+        )
         before, nodes = desk.note, []
         if reply.summary:
             desk.note = reply.summary
@@ -199,15 +221,26 @@ class MemoryReader(ModelReader):
         return verdict, pool
 
 
-def _attempted(desk: Desk, own: Finding, *, library: Library, pool: MemoryPool) -> Generator[Step, None, Verdict]:
-    """Try to answer from what the question itself has found."""
-    request = task_request("attempt", material(desk, own.layers), schema=AttemptReply, sampling=desk.sampling)
+def _attempted(
+    desk: Desk,
+    own: Finding,
+    *,
+    library: Library,
+    pool: MemoryPool,
+    waiting: Sequence[Finding],
+    asked: Sequence[str] = (),
+    ends: str = "",
+) -> Generator[Step, None, tuple[Verdict, Library]]:
+    """Try to answer from passages and summaries; return what comes of it, and the library that knows what was read."""
+    told_of = material(desk, own.layers) | ({"asked before": list(asked)} if asked else {})
+    request = task_request("attempt", told_of, schema=AttemptReply, sampling=desk.sampling)
     [completion] = desk.ask([request], closing=True)
     step = told("attempt", desk.question, completion, hits=own.hits)
     reply = completion.value
     if not isinstance(reply, AttemptReply):
         yield step
         raise ReadingEndedError("failed", failure(completion))
-    verdict = judged(desk, step, reply, library=library, pool=pool)
+    has_more = bool(left_out(desk, waiting))
+    verdict = judged(desk, step, reply, library=library, pool=pool, asked=asked, ends=ends, has_more=has_more)
     yield verdict.step
-    return verdict
+    return verdict, replace(library, read=library.read.union(hit.passage.id for hit in step.hits))

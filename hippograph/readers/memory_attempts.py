@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
-from hippograph.readers.answering import remarked
-from hippograph.readers.clues import new_queries
+from hippograph.readers.answering import never_shown, remarked
 from hippograph.readers.desk import Desk, Draft
+from hippograph.readers.exhibits import grounded
 from hippograph.readers.fusion import fused
 from hippograph.readers.memory_cues import Library
 from hippograph.readers.memory_pool import MemoryPool
 from hippograph.readers.memory_replies import AttemptReply, SecondAttemptReply, cited
+from hippograph.readers.queries import new_queries
 from hippograph.readers.tasks import AnswerReply
 from hippograph.types import Step
 
@@ -47,6 +48,7 @@ def judged(
     shown: Collection[int] = (),
     asked: Sequence[str] = (),
     ends: str = "",
+    has_more: bool = False,
 ) -> Verdict:
     """Decide what to do after an attempt; the desk's draft is set.
 
@@ -66,12 +68,15 @@ def judged(
         What was looked up before.
     ends
         Why the reading ends in any case; empty if it need not.
+    has_more
+        Whether there are passages to read that no prompt has had room for.
     """
     memories = reply.memories if isinstance(reply, SecondAttemptReply) else ()
     passages, remark = cited(reply.support, memories, exhibits=desk.exhibits, pool=pool, shown=shown)
     ranks = {hit.passage.id: rank for rank, hit in enumerate(fused(library.rankings))}
     passages = tuple(sorted(passages, key=lambda passage: ranks.get(passage.id, len(ranks))))
-    draft = Draft(text=reply.answer, citations=passages, sufficient=reply.sufficient and bool(reply.answer))
+    sufficient, groundless = grounded(reply.answer, passages, sufficient=reply.sufficient)
+    draft = Draft(text=reply.answer, citations=passages, sufficient=sufficient)
     # An attempt that says nothing does not take back what an earlier one said.
     if draft.text or desk.draft is None:
         desk.draft = draft
@@ -83,9 +88,14 @@ def judged(
         decision, reason = "stop", f"the evidence is not enough, and {ends}"
     elif probes or not isinstance(reply, AttemptReply | SecondAttemptReply):
         decision, reason = "go on", "the evidence is not enough"
+    elif has_more:
+        decision, reason = "go on", "the evidence is not enough, and passages were left out of the prompts"
     else:
         decision, reason = "stop", "the evidence is not enough, and there is nothing new to look up"
-    done = replace(remarked(step, remark), text=draft.text, decision=decision, reason=reason)
+    step = remarked(remarked(step, remark), groundless)
+    if decision == "stop":
+        step = remarked(step, never_shown(desk))
+    done = replace(step, text=draft.text, decision=decision, reason=reason)
     return Verdict(step=done, draft=draft, probes=probes)
 
 

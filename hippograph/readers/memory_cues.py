@@ -9,16 +9,18 @@ from typing import Final
 from hippograph.completions import Completion, ModelRequest
 from hippograph.protocols import Embedder, Retriever
 from hippograph.readers.answering import told
+from hippograph.readers.curtailing import CurtailedCompletion
 from hippograph.readers.desk import Desk
 from hippograph.readers.fusion import fused
 from hippograph.readers.memory_nearness import content_words, nearness
 from hippograph.readers.memory_pool import LAYERS, Finding, Layer, MemoryPool, in_story_order, taken_in_turns
 from hippograph.readers.memory_replies import CueReply, cue_schema
-from hippograph.readers.tasks import one_line, task_request
+from hippograph.readers.queries import as_query
+from hippograph.readers.tasks import listed, one_line, task_request
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Hit, MemoryNode, Step
 
-__all__ = ["Library", "account", "looked_up", "material", "remembered", "settled"]
+__all__ = ["Library", "account", "left_out", "looked_up", "material", "remembered", "settled"]
 
 # So much of a layer is remembered if no cue could be written.
 _SENTENCES: Final = 3
@@ -38,12 +40,15 @@ class Library:
         How many tokens of each layer are taken in at a time.
     rankings
         The passages found for the question and each probe, best first, those that were seen before included.
+    read
+        The ids of the passages that an attempt was made from.
     """
 
     layers: Mapping[Layer, Retriever]
     k: int
     tokens: int
     rankings: tuple[tuple[Hit, ...], ...] = field(default=())
+    read: frozenset[str] = frozenset()
 
     def knowing(self, rankings: Sequence[tuple[Hit, ...]]) -> Library:
         """Return a library that has found these, too."""
@@ -51,10 +56,25 @@ class Library:
 
 
 def settled(desk: Desk, library: Library, pool: MemoryPool) -> None:
-    """Have a desk answer from what was taken in: the best for the question and all probes, as much as fits."""
+    """Have a desk answer from what an attempt was made from, and of what else was taken in the best that fits."""
     seen = pool.seen_in("veridical")
     best = [hit for hit in fused(library.rankings) if hit.passage.id in seen]
-    [desk.evidence] = taken_in_turns([best], seen=(), tokens=library.tokens)
+    [others] = taken_in_turns([best], seen=library.read, tokens=library.tokens)
+    desk.evidence = tuple(hit for hit in best if hit.passage.id in library.read or hit in others)
+
+
+def left_out(desk: Desk, findings: Sequence[Finding]) -> list[Finding]:
+    """Gather what of findings no prompt has had room for, as one finding, for it takes one call; none if there is none.
+
+    What only the model's failure has kept from being read is not told again.
+    """
+    unsent = {passage.id for passage in desk.exhibits.left_out}
+    hits = {hit.passage.id: hit for finding in findings for hit in finding.of(unsent)}
+    if not hits:
+        return []
+    probes = [finding.probe for finding in findings if finding.of(unsent) and finding.probe != desk.question]
+    probe = as_query(" ".join(dict.fromkeys(probes))) or desk.question
+    return [Finding(probe=probe, layers={"veridical": tuple(hits.values())})]
 
 
 def looked_up(
@@ -172,6 +192,9 @@ def _request(desk: Desk, finding: Finding) -> ModelRequest:
 
 
 def _step(desk: Desk, finding: Finding, completion: Completion) -> Step:
+    if isinstance(completion, CurtailedCompletion):
+        # Nothing is remembered of what the model was not shown.
+        finding = finding.without(completion.unseen)
     hits, reply = finding.hits, completion.value
     if not isinstance(reply, CueReply):
         nodes = _nearest(desk.question, finding)
@@ -188,7 +211,7 @@ def _step(desk: Desk, finding: Finding, completion: Completion) -> Step:
     )
     text = "\n".join(f"{node.kind}: {node.cue}" for node in nodes) or "nothing"
     dropped = sorted({number for number in reply.supported if number not in numbers})
-    remark = f"cites passages that were not shown: {', '.join(map(str, dropped))}" if dropped else ""
+    remark = f"cites passages that were not shown: {listed(dropped)}" if dropped else ""
     return replace(told("cue", finding.probe, completion, hits=hits, text=text, remark=remark), memory=nodes)
 
 

@@ -32,6 +32,16 @@ class Finding:
     probe: str
     layers: Mapping[Layer, tuple[Hit, ...]]
 
+    def of(self, ids: Collection[str]) -> tuple[Hit, ...]:
+        """Return the passages that have one of these ids."""
+        return tuple(hit for hit in self.layers.get("veridical", ()) if hit.passage.id in ids)
+
+    def without(self, ids: Collection[str]) -> Finding:
+        """Return a finding without passages that have one of these ids."""
+        layers = dict(self.layers)
+        layers["veridical"] = tuple(hit for hit in layers.get("veridical", ()) if hit.passage.id not in ids)
+        return replace(self, layers={layer: hits for layer, hits in layers.items() if hits})
+
     @property
     def hits(self) -> tuple[Hit, ...]:
         """All of it, the passages first."""

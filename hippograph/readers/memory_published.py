@@ -8,13 +8,13 @@ from dataclasses import replace
 from hippograph.protocols import Embedder
 from hippograph.readers.answering import Loop, told
 from hippograph.readers.budget import ReadingEndedError
-from hippograph.readers.clues import new_queries
 from hippograph.readers.desk import Desk, Draft, failure
 from hippograph.readers.memory_attempts import judged, told_memories
 from hippograph.readers.memory_cues import Library, account, material, remembered, settled
 from hippograph.readers.memory_nearness import nearness
 from hippograph.readers.memory_pool import Finding, Layer, MemoryPool, in_story_order
 from hippograph.readers.memory_replies import FusionReply, ProbeReply
+from hippograph.readers.queries import new_queries
 from hippograph.readers.tasks import AnswerReply, task_request
 from hippograph.text.token_estimate import estimate_tokens
 from hippograph.types import Hit, MemoryNode, Step

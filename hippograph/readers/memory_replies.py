@@ -4,65 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import cache
-from typing import Final
 
-from pydantic import BaseModel, ConfigDict, create_model, field_validator
+from pydantic import BaseModel, ConfigDict, create_model
 
 from hippograph.readers.exhibits import Exhibits
 from hippograph.readers.memory_pool import Layer, MemoryPool
-from hippograph.readers.tasks import AnswerReply, Numbers, Texts, one_line
+from hippograph.readers.tasks import AnswerReply, Line, Numbers, Texts, listed
 from hippograph.types import MemoryNode, Passage
 
 __all__ = ["AttemptReply", "CueReply", "FusionReply", "ProbeReply", "SecondAttemptReply", "cited", "cue_schema"]
 
-# ComoRAG's `find_probes` asks for so many.
-_MOST_PROBES: Final = 3
 
-
-class _Cleaned(BaseModel):
+class _Reply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    @field_validator("answer", "summary", "veridical", "semantic", "episodic", mode="after", check_fields=False)
-    @classmethod
-    def _one_line(cls, text: str) -> str:
-        return one_line(text)
 
-    @field_validator("probes", check_fields=False)
-    @classmethod
-    def _few(cls, probes: list[str]) -> list[str]:
-        return [one_line(probe) for probe in probes][:_MOST_PROBES]
-
-
-class AttemptReply(AnswerReply, _Cleaned):
+class AttemptReply(AnswerReply):
     """What the model is to say to the task `attempt`."""
 
     probes: Texts
 
 
-class SecondAttemptReply(_Cleaned):
+class SecondAttemptReply(_Reply):
     """What the model is to say to the task `attempt_again`: first what it makes of its memories."""
 
-    summary: str
-    answer: str
+    summary: Line
+    answer: Line
     memories: Numbers
     support: Numbers
     sufficient: bool
     probes: Texts
 
 
-class ProbeReply(_Cleaned):
+class ProbeReply(_Reply):
     """What the model is to say to the task `probe`."""
 
     probes: Texts
 
 
-class FusionReply(_Cleaned):
+class FusionReply(_Reply):
     """What the model is to say to the task `fuse`."""
 
-    summary: str
+    summary: Line
 
 
-class CueReply(_Cleaned):
+class CueReply(_Reply):
     """What the model is to say to the task `cue`; `cue_schema` makes it for the layers that something was found in."""
 
     def of(self, layer: Layer) -> str:
@@ -86,7 +72,7 @@ def cue_schema(layers: tuple[Layer, ...]) -> type[CueReply]:
     >>> list(cue_schema(("veridical", "episodic")).model_fields), list(cue_schema(("semantic",)).model_fields)
     (['veridical', 'episodic', 'support'], ['semantic'])
     """
-    fields: dict[str, object] = dict.fromkeys(layers, (str, ...))
+    fields: dict[str, object] = dict.fromkeys(layers, (Line, ...))
     if "veridical" in layers:
         fields["support"] = (Numbers, ...)
     schema: type[CueReply] = create_model("CueReply", __base__=CueReply, **fields)  # type: ignore[call-overload]
@@ -114,7 +100,7 @@ def cited(
     pool
         The memories.
     shown
-        The numbers of those that were shown.
+        The numbers of those that were to be shown; of these, those that were sent count.
 
     Returns
     -------
@@ -123,15 +109,15 @@ def cited(
     """
     nodes: tuple[MemoryNode, ...] = () if pool is None else pool.nodes
     wanted = sorted(set(memories))
-    known = [number for number in wanted if number in shown]
-    unknown = [str(number) for number in wanted if number not in shown]
-    groundless = [str(number) for number in known if not nodes[number - 1].sources]
+    known = [number for number in wanted if number in shown and number in exhibits.memories]
+    unknown = [number for number in wanted if number not in known]
+    groundless = [number for number in known if not nodes[number - 1].sources]
     numbers = {passage.id: number for number, passage in enumerate(exhibits.passages, start=1)}
     sources = [numbers[id] for number in known for id in nodes[number - 1].sources]
     passages, remark = exhibits.cited([*support, *sources])
     remarks = [remark] if remark else []
     if unknown:
-        remarks.append(f"cites memories that were not shown: {', '.join(unknown)}")
+        remarks.append(f"cites memories that were not shown: {listed(unknown)}")
     if groundless:
-        remarks.append(f"cites memories that name no passage: {', '.join(groundless)}")
+        remarks.append(f"cites memories that name no passage: {listed(groundless)}")
     return passages, "; ".join(remarks)

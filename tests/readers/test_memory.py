@@ -114,8 +114,8 @@ def probing(*, count=3, cycles=9):
         (lambda: Mind(first=[first(probes=[])]), {}, 1),
         (lambda: Mind(first=[first(probes=["where does the FRAM lie", " ? "])]), {}, 1),
         (lambda: Mind(), {}, 1 + 3),
-        (lambda: Mind(first=[first(probes=["A?", "B?", "C?"])]), {}, 1 + 5),
-        (lambda: Mind(first=[first(probes=["A?", "B?", "C?", "D?", "E?"])]), {}, 1 + 5),
+        (lambda: Mind(first=[first(probes=["Ann?", "Bob?", "Cid?"])]), {}, 1 + 5),
+        (lambda: Mind(first=[first(probes=["Ann?", "Bob?", "Cid?", "Dan?", "Eve?"])]), {}, 1 + 5),
         (lambda: probing(), {"max_cycles": 1}, 1 + 5),
         (lambda: probing(), {"max_cycles": 3}, 1 + 5 + 2 * 4),
         (lambda: probing(count=1), {}, 1 + 3 + 4 * 2),
@@ -136,11 +136,12 @@ def test_nothing_found_asks_nothing():
     assert (answer.text, answer.outcome, model.calls) == ("not enough evidence", "not enough evidence", 0)
 
 
-def test_summaries_alone_are_read_too():
-    reading, model = reader(Mind(first=[first(sufficient=True, support=[1])]), layers=2, retriever=Endless(size=0))
+def test_summaries_alone_are_read_too_and_what_rests_on_them_is_a_guess():
+    mind = Mind(first=[first(sufficient=True, support=[1], probes=[])])
+    reading, model = reader(mind, layers=2, retriever=Endless(size=0))
     answer = reading.read(QUESTION)
-    assert (answer.text, answer.complete, answer.citations) == ("Bergen", True, ())
-    assert answer.steps[-1].remark == "cites passages that were not shown: 1"
+    assert (answer.text, answer.complete, answer.citations) == ("Bergen", False, ())
+    assert answer.steps[-1].remark == "cites passages that were not shown: 1; cites nothing that was shown"
     assert list(shown(model.requests[0])) == ["question", "semantic summaries", "episodic summaries"]
 
 
@@ -306,13 +307,22 @@ def test_a_model_that_dies_midway_leaves_the_best_answer_so_far():
     assert "503" in answer.error
 
 
-def test_an_empty_cue_is_no_memory():
-    mind = Mind(cue=[{"veridical": " ", "support": []}], again=[again(memories=[])])
-    reading, model = reader(mind)
+@pytest.mark.parametrize("layers", [0, 2])
+@pytest.mark.parametrize("size", [0, 4])
+def test_with_nothing_to_remember_it_is_tried_again_from_the_best_that_was_found(layers, size):
+    blank = {"veridical": " ", "semantic": "", "episodic": "", "support": []}
+    mind = Mind(first=[first(), first(answer="Oslo", sufficient=True, probes=[])], cue=[blank])
+    reading, model = reader(mind, layers=layers, retriever=Endless(size=size))
     answer = reading.read(QUESTION)
-    assert not any(step.memory for step in answer.steps if step.kind == "cue")
-    assert shown(model.requests[-1])["memories"] == []
-    assert answer.complete
+    assert not any(step.memory for step in answer.steps)
+    if not layers and not size:
+        assert model.calls == 0
+        return
+    told = shown(model.requests[-1])
+    assert "memories" not in told
+    assert told["asked before"] == ["Who owns it?"]
+    assert len(told["passages"] if size else told["semantic summaries"]) == (8 if size else 4)
+    assert (answer.text, answer.complete) == ("Oslo", bool(size))
 
 
 def test_an_empty_summary_does_not_lose_the_note():
