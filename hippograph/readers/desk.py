@@ -12,7 +12,7 @@ from hippograph.errors import InputError
 from hippograph.protocols import Asking, LanguageModel, Retriever
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
 from hippograph.readers.curtailing import curtailed, is_too_long, left_out, retold, size
-from hippograph.readers.exhibits import Arrangement, Exhibits, arranged
+from hippograph.readers.exhibits import Arrangement, Exhibits, arranged, grounded
 from hippograph.readers.metering import Meter
 from hippograph.readers.tasks import AnswerReply, task_request
 from hippograph.types import Hit, Passage, Step, Usage
@@ -230,7 +230,9 @@ class Desk:
         citations, remark = self.exhibits.cited(reply.support)
         ranks = {hit.passage.id: rank for rank, hit in enumerate(self.evidence)}
         citations = tuple(sorted(citations, key=lambda passage: ranks.get(passage.id, len(ranks))))
-        return Draft(text=reply.answer, citations=citations, sufficient=reply.sufficient and bool(reply.answer)), remark
+        enough, doubt = grounded(reply.answer, citations, sufficient=reply.sufficient)
+        remarks = "; ".join(filter(None, [remark, doubt]))
+        return Draft(text=reply.answer, citations=citations, sufficient=enough), remarks
 
     def takes_last_step(self) -> bool:
         """Take the step that was kept back, if there is one still."""

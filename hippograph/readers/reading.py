@@ -85,7 +85,8 @@ class Reading:
             pass
         if self._answer is None:
             # An error has ended it, which whoever caught it may want to look at from here.
-            self._answer = self._made(self._best("failed"), "failed", error="the reading was ended by an error")
+            why = "the reading was ended by an error"
+            self._answer = self._made(self._best("failed"), "failed", ended=why, error=why)
         return self._answer
 
     def stop(self) -> Answer:
@@ -93,7 +94,7 @@ class Reading:
         self._run.close()
         self._loop.close()
         if self._answer is None:
-            self._answer = self._made(self._best("stopped"), "stopped")
+            self._answer = self._made(self._best("stopped"), "stopped", ended="it was stopped")
         return self._answer
 
     def _to_the_end(self) -> Generator[Step, None, None]:
@@ -104,7 +105,10 @@ class Reading:
             in_time = end.outcome != "failed" or not self._desk.is_out_of_time
             yield from self._close(end if in_time else ReadingEndedError("budget", end.reason))
             return
-        self._answer = self._made(draft, "answered" if draft.sufficient and draft.text else "not enough evidence")
+        said = next((step.reason for step in reversed(self._steps) if step.decision and step.reason), "")
+        ended = said or ("the evidence is not enough" if self._desk.evidence else "no passage was found")
+        outcome: Outcome = "answered" if draft.sufficient and draft.text else "not enough evidence"
+        self._answer = self._made(draft, outcome, ended=ended)
 
     def _close(self, end: ReadingEndedError) -> Generator[Step, None, None]:
         """Make the best of it: ask once more for an answer from what is known, if that may be done."""
@@ -124,7 +128,7 @@ class Reading:
         outcome: Outcome = end.outcome
         if outcome == "failed" and draft is not None:
             outcome = "answered" if draft.sufficient else "not enough evidence"
-        self._answer = self._made(best, outcome, error=error)
+        self._answer = self._made(best, outcome, ended=end.reason, error=error)
 
     def _asked_once_more(self) -> Completion | None:
         """Ask for an answer, unless that was what failed, there is nothing to answer from, or it may not be asked."""
@@ -149,12 +153,13 @@ class Reading:
             return desk.draft
         return Draft(text="") if outcome == "failed" else nearest_sentence(desk.question, desk.evidence)
 
-    def _made(self, draft: Draft, outcome: Outcome, *, error: str = "") -> Answer:
+    def _made(self, draft: Draft, outcome: Outcome, *, ended: str, error: str = "") -> Answer:
         return Answer(
             question=self._desk.question,
             text=draft.text or ("" if outcome == "failed" else NOT_ENOUGH),
             complete=outcome == "answered",
             outcome=outcome,
+            ended=ended,
             reader=self._reader,
             citations=draft.citations,
             steps=tuple(self._steps),
