@@ -12,7 +12,8 @@ from typing import Final
 
 import typer
 
-from hippograph.cli.evaluate_retrievers import Experiment, file_stem, print_values
+from hippograph.cli.console import complain, print_json
+from hippograph.cli.evaluate_retrievers import Experiment, file_stem
 from hippograph.cli.indexing import Bars
 from hippograph.cli.models import sampling_chosen
 from hippograph.cli.reading_tables import show_readers
@@ -20,7 +21,7 @@ from hippograph.cli.readings import answer_values
 from hippograph.cli.settings import place_of
 from hippograph.cli.variants import opened, variants
 from hippograph.composition import settling
-from hippograph.errors import InputError
+from hippograph.errors import InputError, ModelError
 from hippograph.evaluation.manifest import reading_manifest
 from hippograph.evaluation.reading import evaluate_reader, threads_for
 from hippograph.evaluation.reading_comparison import ReadingComparison, compare_readers
@@ -122,18 +123,22 @@ def evaluate_readers(
             )
             for name in names
         }
-        results, manifests = _measured(hippograph, readers, retriever, experiment=experiment, reading=reading)
+        results, manifests, error = _measured(hippograph, readers, retriever, experiment=experiment, reading=reading)
     compared = None
-    if experiment.resamples:
+    # Readers that have not read the same questions cannot be compared.
+    if experiment.resamples and not error:
         compared = compare_readers(results, baseline=experiment.baseline, resamples=experiment.resamples)
     values = _values(results, compared, manifests)
     if experiment.save is not None:
         _save(experiment.save, results, values)
     if experiment.as_json:
-        print_values(values)
+        print_json(values if len(names) > 1 else values[names[0]])
     else:
         show_readers(results, compared)
-    if any(result.failures for result in results.values()):
+    if error:
+        missing = [name for name in names if name not in results]
+        complain(f"{error}; not measured: {', '.join(missing)}" if missing else error)
+    if error or any(result.failures for result in results.values()):
         raise typer.Exit(_FAILED)
 
 
@@ -144,25 +149,32 @@ def _measured(
     *,
     experiment: Experiment,
     reading: ReadingOptions,
-) -> tuple[dict[str, ReadingEvaluation], dict[str, dict[str, object]]]:
-    """Have every reader read every question; tell what came of it, and what each result was made from."""
+) -> tuple[dict[str, ReadingEvaluation], dict[str, dict[str, object]], str]:
+    """Have every reader read every question; tell what came of it, what each was made from, and what has ended it."""
     model, part = hippograph.parts.language_model, hippograph.parts.part(experiment.filter)
     passages, date = hippograph.parts.snapshot.passages, datetime.now(UTC)
     known = set(passages.ids).union(passages.documents)
     threads = reading.threads or threads_for(model)
     measured = {"threads": threads, "resamples": experiment.resamples, "filter": experiment.filter}
-    results, manifests = {}, {}
+    results: dict[str, ReadingEvaluation] = {}
+    manifests: dict[str, dict[str, object]] = {}
     with Bars() as bars:
         for name, reader in readers.items():
-            with settling(model):
-                results[name] = evaluate_reader(
-                    reader,
-                    experiment.asked,
-                    known=known,
-                    threads=threads,
-                    resamples=experiment.resamples,
-                    progress=partial(bars, name),
-                )
+            try:
+                with settling(model):
+                    results[name] = evaluate_reader(
+                        reader,
+                        experiment.asked,
+                        known=known,
+                        threads=threads,
+                        resamples=experiment.resamples,
+                        progress=partial(bars, name),
+                    )
+            except ModelError as error:
+                if not results:
+                    raise
+                # What readers before it have read is not lost.
+                return results, manifests, str(error)
             manifests[name] = reading_manifest(
                 name=name,
                 reader=reader,
@@ -173,7 +185,9 @@ def _measured(
                 measured=measured,
                 date=date,
             )
-    return results, manifests
+            if results[name].error:
+                return results, manifests, results[name].error
+    return results, manifests, ""
 
 
 def _values(

@@ -130,6 +130,8 @@ def _show_outcomes(console: Console, evaluations: Mapping[str, ReadingEvaluation
     for name, result in evaluations.items():
         ended = ", ".join(f"{outcome} {n}" for outcome, n in result.total.outcomes.items())
         console.print(f"{name}: {ended}", markup=False, soft_wrap=True)
+        if result.n_not_read:
+            console.print(f"  not read: {result.n_not_read}, because of what failed", markup=False)
         for failure in result.failures[:_FAILURES]:
             console.print(f"  failed: {failure.id}: {failure.error}", markup=False, soft_wrap=True)
         if len(result.failures) > _FAILURES:

@@ -6,12 +6,13 @@ import math
 from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from time import perf_counter
 from typing import Final
 
 import numpy as np
 
-from hippograph.errors import InputError
+from hippograph.errors import InputError, ModelError
 from hippograph.evaluation.answers import CONVENTIONS, citation_precision, citation_recall, exact_match, f1
 from hippograph.evaluation.bootstrap import RESAMPLES, Interval, bootstrap_intervals
 from hippograph.evaluation.datasets import Question, QuestionSet
@@ -51,6 +52,9 @@ def evaluate_reader(
     `evidence`, `by_look_up`, is the recall after the first, second, ... step of the kind `retrieve`; a question that
     had ended by then counts with what it had in the end.
 
+    If the model cannot work any more, no other question is begun, and what was read until then is measured: the
+    questions at which it showed are failures, and the result says how many were not read, and why.
+
     Parameters
     ----------
     reader
@@ -71,15 +75,22 @@ def evaluate_reader(
     InputError
         If there is nothing to measure, gold is not in the index, or `threads` or `resamples` is too small.
     ModelError
-        If something is wrong that concerns every question: a wrong key, no such model, no server.
+        If no question at all can be read: a wrong key, no such model, no server.
 
     Examples
     --------
-    >>> from hippograph.types import Step
+    >>> from hippograph.readers.desk import Desk, Draft
+    >>> from hippograph.readers.reading import Reading
+    >>> from hippograph.types import Ranking
     >>> class Knowing:
-    ...     def read(self, question):
-    ...         found = Step(kind="retrieve", query=question)
-    ...         return Answer(question=question, text="the Oslo", complete=True, steps=(found,))
+    ...     def retrieve(self, queries, *, k):
+    ...         return [Ranking(query=query, hits=()) for query in queries]
+    ...     def steps(self, question):
+    ...         desk = Desk(question=question, retriever=self)
+    ...         return Reading(reader="knowing", desk=desk, loop=self.loop(desk))
+    ...     def loop(self, desk):
+    ...         yield from desk.look_up([desk.question], k=1)
+    ...         return Draft(text="the Oslo", sufficient=True)
     >>> question = Question(id="q", text="Where?", answers=("Oslo",), gold={"d": 1})
     >>> told = evaluate_reader(Knowing(), QuestionSet(questions=(question,))).to_json()
     >>> told["exact_match"], told["evidence"]["recall"], told["calls"]["mean"]
@@ -94,7 +105,9 @@ def evaluate_reader(
         raise InputError(f"threads is {threads}; give 1 or more")
     if known is not None:
         check_known(questions.qrels, known)
-    answers, seconds = _read(reader, asked, threads=threads, progress=progress or _ignore)
+    answers, seconds, error = _read(reader, asked, threads=threads, progress=progress or _ignore)
+    n_not_read = len(asked) - len(answers)
+    asked = [question for question in asked if question.id in answers]
     gold = {id for question in asked for id in question.gold}
     unit = unit_of((hit.passage for answer in answers.values() for step in answer.steps for hit in step.hits), gold)
 
@@ -111,7 +124,9 @@ def evaluate_reader(
     failed = [id for id, answer in answers.items() if answer.outcome == "failed"]
     return ReadingEvaluation(
         total=measured(asked),
-        n_left_out=len(questions.questions) - len(asked),
+        n_left_out=len(questions.questions) - len(asked) - n_not_read,
+        n_not_read=n_not_read,
+        error=error,
         unit=unit,
         threads=threads,
         by_type={name: measured([question for question in asked if question.type == name]) for name in types},
@@ -167,25 +182,37 @@ def passages_shown(answer: Answer) -> tuple[Passage, ...]:
 
 def _read(
     reader: Reader, asked: Sequence[Question], *, threads: int, progress: Callable[[int, int], None]
-) -> tuple[dict[str, Answer], dict[str, float]]:
-    """Read the questions, several at a time; return answers and seconds in the order of the questions."""
+) -> tuple[dict[str, Answer], dict[str, float], str]:
+    """Read the questions, several at a time; return answers and seconds in their order, and what has ended it."""
+    errors: list[ModelError] = []
 
-    def timed(question: Question) -> tuple[Answer, float]:
+    def timed(question: Question) -> tuple[Answer, float] | None:
+        if errors:
+            return None
         began = perf_counter()
-        answer = reader.read(question.text)
+        reading = reader.steps(question.text)
+        try:
+            answer = reading.answer
+        except ModelError as error:
+            errors.append(error)
+            # What was done until then is told.
+            answer = replace(reading.answer, outcome="failed", complete=False, error=str(error))
         return answer, perf_counter() - began
 
     answers: dict[str, Answer] = {}
     seconds: dict[str, float] = {}
     pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="reading")
     try:
-        for question, (answer, took) in zip(asked, pool.map(timed, asked), strict=True):
-            answers[question.id], seconds[question.id] = answer, took
-            progress(len(answers), len(asked))
+        for question, read in zip(asked, pool.map(timed, asked), strict=True):
+            if read is not None:
+                answers[question.id], seconds[question.id] = read
+                progress(len(answers), len(asked))
     finally:
         # After an error nothing more is begun.
         pool.shutdown(cancel_futures=True)
-    return answers, seconds
+    if len(errors) == len(answers):
+        raise errors[0]
+    return answers, seconds, str(errors[0]) if errors else ""
 
 
 def _ignore(read: int, of: int) -> None:

@@ -114,6 +114,10 @@ class ReadingEvaluation:
         The measures of all questions.
     n_left_out
         Questions with neither answers nor gold, which were not read.
+    n_not_read
+        Questions that it did not come to, because of `error`; no measure counts them.
+    error
+        What has ended it before all were read; empty if nothing has.
     unit
         What citations and evidence are counted in: documents, or passages if the gold names some.
     threads
@@ -132,6 +136,8 @@ class ReadingEvaluation:
 
     total: ReadingMeasures
     n_left_out: int
+    n_not_read: int
+    error: str
     unit: Unit
     threads: int
     by_type: Mapping[str, ReadingMeasures]
@@ -145,6 +151,8 @@ class ReadingEvaluation:
         return {
             **self.total.to_json(),
             "n_left_out": self.n_left_out,
+            "n_not_read": self.n_not_read,
+            "error": self.error,
             "unit": self.unit,
             "threads": self.threads,
             "failures": [{"id": failure.id, "error": failure.error} for failure in self.failures],

@@ -2,10 +2,12 @@
 
 import json
 import re
+from collections.abc import Callable
 
 import pytest
 
-from hippograph.completions import Completion
+from hippograph.completions import Completion, ModelRequest
+from hippograph.errors import ModelError
 from hippograph.hippograph import HippoGraph
 from hippograph.testing.doubles import CapitalsExtractor, HashingEmbedder
 from hippograph.testing.scripted import ScriptedModel
@@ -133,6 +135,51 @@ def test_without_failures_all_is_well(toy, model, tmp_path):
     assert value["intervals"] is None
     told = evaluated(toy, "--reader", "single", questions=path, code=0).stdout
     assert "1 questions, 0 of them without answers, 1 without gold; 1 with neither were left out" in told
+
+
+def test_an_error_of_the_model_loses_nothing_that_was_read(toy, model, monkeypatch, tmp_path):
+    script: list[Callable[[ModelRequest], str | Completion]] = []
+    told = ScriptedModel(answers=lambda request: script[-1](request))
+    monkeypatch.setattr("hippograph.cli.variants.language_model_of", lambda settings, *, answering: told)
+
+    def failing(request):
+        if json.dumps(ROWS[4]["question"], ensure_ascii=False) in request.messages[-1].text:
+            raise ModelError("the key was revoked")
+        return knowing(request)
+
+    script.append(failing)
+    options = ("--reader", "single", "--reader", "single:ends", "--threads", "1", "--retriever", "dense")
+    done = evaluated(toy, *options, "--save", tmp_path / "runs", "--json")
+    value = json.loads(done.stdout)["single"]
+    assert (value["n"], value["n_not_read"], value["error"]) == (5, len(ROWS) - 5, "the key was revoked")
+    assert [failure["id"] for failure in value["failures"]] == [ROWS[2]["id"], ROWS[4]["id"]]
+    assert "hippograph: the key was revoked; not measured: single:ends" in done.stderr
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["single.json"]
+    saved = json.loads((tmp_path / "runs" / "single.json").read_text(encoding="utf-8"))["questions"]
+    assert list(saved) == [row["id"] for row in ROWS[:5]]
+    assert [step["kind"] for step in saved[ROWS[4]["id"]]["answer"]["steps"]] == ["retrieve"]
+    assert told.calls == 5
+    shown = evaluated(toy, *options)
+    assert f"not read: {len(ROWS) - 5}" in shown.stdout
+    assert "the key was revoked" in shown.stdout
+    # Of those who come after, nothing is read at all: what was measured before them stands.
+    script.append(knowing)
+    evaluated(toy, "--reader", "single", "--retriever", "dense")
+
+    asked = []
+
+    def gone(request):
+        asked.append(request)
+        # A question that failed before is asked again.
+        if len(asked) == 1:
+            return knowing(request)
+        raise ModelError("the server is gone")
+
+    script.append(gone)
+    done = evaluated(toy, *options, "--json")
+    assert json.loads(done.stdout)["single"]["n"] == len(ROWS)
+    assert "the server is gone" in done.stderr
+    assert not evaluated(toy, "--reader", "single:ends", "--retriever", "dense", "--json").stdout
 
 
 def test_a_budget_holds_for_each_question(toy, model):

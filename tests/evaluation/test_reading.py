@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from time import sleep
@@ -53,6 +53,12 @@ class Known:
         self.lock = threading.Lock()
 
     def read(self, question: str) -> Answer:
+        return self.steps(question).answer
+
+    def steps(self, question: str) -> Reading:
+        return Telling(self, question)
+
+    def told(self, question: str) -> Answer:
         with self.lock:
             self.asked.append(question)
             self.at_work += 1
@@ -65,8 +71,33 @@ class Known:
             raise found
         return found
 
-    def steps(self, question: str) -> Reading:
-        raise AssertionError(f"nobody watches the reading of {question!r}")
+
+class Telling:
+    """A reading of `Known`; after an error, it has the steps until then."""
+
+    def __init__(self, reader: Known, question: str) -> None:
+        self.reader = reader
+        self.question = question
+        self.has_failed = False
+
+    @property
+    def answer(self) -> Answer:
+        if self.has_failed:
+            return answer("", step("retrieve", "x"), complete=False, outcome="failed", error="ended by an error")
+        try:
+            return self.reader.told(self.question)
+        except ModelError:
+            self.has_failed = True
+            raise
+
+    def __iter__(self) -> Iterator[Step]:
+        return iter(())
+
+    def __next__(self) -> Step:
+        raise StopIteration
+
+    def stop(self) -> Answer:
+        return self.answer
 
 
 QUESTIONS = QuestionSet(
@@ -195,9 +226,9 @@ def test_answers_come_in_the_order_of_the_questions_whoever_is_first(threads: in
 
 def test_as_many_are_read_at_a_time_as_there_are_threads() -> None:
     class Meeting(Known):
-        def read(self, question: str) -> Answer:
+        def told(self, question: str) -> Answer:
             together.wait(timeout=20)
-            return super().read(question)
+            return super().told(question)
 
     ids = [f"q{n}" for n in range(6)]
     questions = QuestionSet(questions=tuple(Question(id=id, text=id, answers=(id,)) for id in ids))
@@ -212,9 +243,27 @@ def test_what_concerns_every_question_ends_it() -> None:
     questions = QuestionSet(questions=tuple(Question(id=id, text=id, answers=(id,)) for id in ids))
     answers: dict[str, Answer | Exception] = {id: answer(id) for id in ids}
     reader = Known(answers | {"q1": ModelError("a wrong key")}, slow=dict.fromkeys(ids, 0.005))
-    with pytest.raises(ModelError, match="a wrong key"):
-        evaluate_reader(reader, questions, threads=2)
+    result = evaluate_reader(reader, questions, threads=2)
     assert len(reader.asked) < 20
+    # All that was read is kept, the question at which it showed with what was found until then.
+    assert list(result.answers) == [id for id in ids if id in reader.asked]
+    assert [(failure.id, failure.error) for failure in result.failures] == [("q1", "a wrong key")]
+    assert (result.answers["q1"].outcome, result.answers["q1"].usage.calls) == ("failed", 1)
+    assert (result.error, result.n_not_read) == ("a wrong key", 40 - len(reader.asked))
+    assert (result.total.n, result.n_left_out) == (len(reader.asked), 0)
+    assert result.total.means["exact_match", "squad"] == pytest.approx(1 - 1 / len(reader.asked))
+    told = result.to_json()
+    assert (told["error"], told["n_not_read"]) == (result.error, result.n_not_read)
+
+
+def test_an_error_is_raised_if_nothing_could_be_read() -> None:
+    ids = [f"q{n}" for n in range(8)]
+    questions = QuestionSet(questions=tuple(Question(id=id, text=id, answers=(id,)) for id in ids))
+    for threads in (1, 3):
+        reader = Known(dict.fromkeys(ids, ModelError("a wrong key")))
+        with pytest.raises(ModelError, match="a wrong key"):
+            evaluate_reader(reader, questions, threads=threads)
+        assert len(reader.asked) <= threads
 
 
 def test_gold_may_be_parts_of_documents() -> None:
