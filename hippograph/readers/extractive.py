@@ -11,12 +11,12 @@ from hippograph.errors import InputError
 from hippograph.protocols import CrossEncoder, Retriever
 from hippograph.readers.answering import Loop
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
-from hippograph.readers.candidates import Scene
-from hippograph.readers.close_reading import Extract, extracted, scene_of
 from hippograph.readers.desk import Desk, Draft
-from hippograph.readers.mentions import MentionFinder
+from hippograph.readers.extracting.candidates import Scene
+from hippograph.readers.extracting.close_reading import Extract, extracted, scene_of
+from hippograph.readers.extracting.mentions import MentionFinder
+from hippograph.readers.extracting.spacy_mentions import installed_mentions
 from hippograph.readers.reading import Reading
-from hippograph.readers.spacy_mentions import installed_mentions
 from hippograph.types import Answer, Hit, Passage, Step
 
 __all__ = ["ExtractiveReader"]
@@ -68,7 +68,7 @@ class ExtractiveReader:
 
     Examples
     --------
-    >>> from hippograph.readers.mentions import written_mentions
+    >>> from hippograph.readers.extracting.mentions import written_mentions
     >>> from hippograph.types import Ranking
     >>> class Nearest:
     ...     def retrieve(self, queries, *, k):

@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from hippograph.errors import InputError
 from hippograph.protocols import Reader
 from hippograph.readers.budget import ReadingBudget
-from hippograph.readers.candidates import candidates, features
-from hippograph.readers.close_reading import SPAN_WEIGHTS, extracted, scene_of
+from hippograph.readers.extracting.candidates import candidates, features
+from hippograph.readers.extracting.close_reading import SPAN_WEIGHTS, extracted, scene_of
+from hippograph.readers.extracting.lines import Wording, asked_words, coverage, lines_of
+from hippograph.readers.extracting.mentions import written_mentions
+from hippograph.readers.extracting.subjects import Subjects
 from hippograph.readers.extractive import ExtractiveReader
-from hippograph.readers.lines import Wording, asked_words, coverage, lines_of
-from hippograph.readers.mentions import written_mentions
-from hippograph.readers.subjects import Subjects
 from hippograph.text.function_words import FUNCTION_WORDS
 from hippograph.text.normalization import normalize
 from hippograph.types import Hit, Passage, Ranking

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hippograph.readers.question_types import question_type
+from hippograph.readers.extracting.question_types import question_type
 
 
 @pytest.mark.parametrize(

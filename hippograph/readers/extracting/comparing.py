@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from hippograph.readers.countries import countries_in
-from hippograph.readers.lines import Line, Wording
-from hippograph.readers.mentions import dates_in, life_role, numbers_in, written_mentions
-from hippograph.readers.question_types import QuestionType
-from hippograph.readers.subjects import Subjects
-from hippograph.readers.word_families import family
+from hippograph.readers.extracting.countries import countries_in
+from hippograph.readers.extracting.lines import Line, Wording
+from hippograph.readers.extracting.mentions import dates_in, life_role, numbers_in, written_mentions
+from hippograph.readers.extracting.question_types import QuestionType
+from hippograph.readers.extracting.subjects import Subjects
+from hippograph.readers.extracting.word_families import family
 from hippograph.text.normalization import fold_diacritics, normalize, strip_qualifier
 
 __all__ = ["Verdict", "compared"]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from hippograph.readers.lines import Line, Wording
-from hippograph.readers.question_types import question_type
-from hippograph.readers.word_families import family
+from hippograph.readers.extracting.lines import Line, Wording
+from hippograph.readers.extracting.question_types import question_type
+from hippograph.readers.extracting.word_families import family
 from hippograph.text.normalization import fold_diacritics, normalize, strip_qualifier
 from hippograph.types import Passage
 

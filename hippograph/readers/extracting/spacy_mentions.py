@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from hippograph.errors import ModelError
 from hippograph.models.spacy_pipeline import find_pipeline, load_pipeline
 from hippograph.models.weights import packaged_folder
-from hippograph.readers.mentions import Mention, MentionFinder, MentionKind, written_mentions
+from hippograph.readers.extracting.mentions import Mention, MentionFinder, MentionKind, written_mentions
 from hippograph.text.function_words import is_grammar
 from hippograph.text.normalization import normalize
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from hippograph.readers.word_families import family
+from hippograph.readers.extracting.word_families import family
 from hippograph.text.function_words import FUNCTION_WORDS
 from hippograph.text.normalization import Token, fold_diacritics, normalize, strip_qualifier, tokens
 from hippograph.text.sentences import sentence_spans

@@ -8,12 +8,12 @@ from typing import Final, Literal, TypeAlias
 
 import numpy as np
 
-from hippograph.readers.candidates import Candidate, Scene, candidates, features
-from hippograph.readers.comparing import Verdict, compared
-from hippograph.readers.lines import Line, Wording, coverage, lines_of
-from hippograph.readers.mentions import MentionFinder
-from hippograph.readers.question_types import QuestionType, question_type
-from hippograph.readers.subjects import Subjects
+from hippograph.readers.extracting.candidates import Candidate, Scene, candidates, features
+from hippograph.readers.extracting.comparing import Verdict, compared
+from hippograph.readers.extracting.lines import Line, Wording, coverage, lines_of
+from hippograph.readers.extracting.mentions import MentionFinder
+from hippograph.readers.extracting.question_types import QuestionType, question_type
+from hippograph.readers.extracting.subjects import Subjects
 from hippograph.types import DoubleArray, Passage
 
 __all__ = ["SPAN_WEIGHTS", "Extract", "Scoring", "extracted", "scene_of"]

@@ -2,10 +2,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hippograph.readers.countries import countries_in, country_of
-from hippograph.readers.mentions import dates_in, life_role, numbers_in, written_mentions
-from hippograph.readers.spacy_mentions import SpacyMentions, installed_mentions
-from hippograph.readers.word_families import family
+from hippograph.readers.extracting.countries import countries_in, country_of
+from hippograph.readers.extracting.mentions import dates_in, life_role, numbers_in, written_mentions
+from hippograph.readers.extracting.spacy_mentions import SpacyMentions, installed_mentions
+from hippograph.readers.extracting.word_families import family
 from hippograph.text.function_words import FUNCTION_WORDS
 
 
@@ -103,6 +103,6 @@ def test_names_neither_begin_nor_end_with_grammar():
 
 def test_without_spacy_capitals_are_names(monkeypatch):
     installed_mentions.cache_clear()
-    monkeypatch.setattr("hippograph.readers.spacy_mentions.packaged_folder", lambda package: None)
+    monkeypatch.setattr("hippograph.readers.extracting.spacy_mentions.packaged_folder", lambda package: None)
     assert installed_mentions() is written_mentions
     installed_mentions.cache_clear()

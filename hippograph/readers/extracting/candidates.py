@@ -9,12 +9,19 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from hippograph.readers.countries import countries_in
-from hippograph.readers.lines import Line, Wording
-from hippograph.readers.mentions import Mention, MentionKind, dates_in, life_role, numbers_in, written_mentions
-from hippograph.readers.question_types import AnswerKind, QuestionType
-from hippograph.readers.subjects import Subjects, near
-from hippograph.readers.word_families import family
+from hippograph.readers.extracting.countries import countries_in
+from hippograph.readers.extracting.lines import Line, Wording
+from hippograph.readers.extracting.mentions import (
+    Mention,
+    MentionKind,
+    dates_in,
+    life_role,
+    numbers_in,
+    written_mentions,
+)
+from hippograph.readers.extracting.question_types import AnswerKind, QuestionType
+from hippograph.readers.extracting.subjects import Subjects, near
+from hippograph.readers.extracting.word_families import family
 from hippograph.text.normalization import fold_diacritics, normalize
 
 __all__ = ["Candidate", "Scene", "candidates", "features"]
