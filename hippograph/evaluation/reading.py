@@ -196,7 +196,7 @@ def _read(
         except ModelError as error:
             errors.append(error)
             # What was done until then is told.
-            answer = replace(reading.answer, outcome="failed", complete=False, error=str(error))
+            answer = replace(reading.answer, outcome="failed", complete=False, error=str(error), ended=str(error))
         return answer, perf_counter() - began
 
     answers: dict[str, Answer] = {}
