@@ -20,8 +20,9 @@ from hippograph.readers.amber_filter import (
     numbered,
     united,
 )
-from hippograph.readers.answering import Loop, answered, remarked, told
+from hippograph.readers.answering import Loop, answered, never_shown, remarked, told
 from hippograph.readers.clues import first_look
+from hippograph.readers.curtailing import CurtailedCompletion
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.exhibits import arranged
 from hippograph.readers.fusion import fused
@@ -34,12 +35,18 @@ __all__ = ["AmberReader"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
-    """What was read so far: the passages, what is kept of them, and how many looks in a row brought nothing new."""
+    """What was read so far: the passages, what is kept of them, and how many looks in a row brought nothing new.
+
+    Of what there was no room for, `unsifted` are passages that the filter has not judged, and `untold` is what was kept
+    and the agents were not told.
+    """
 
     seen: tuple[Hit, ...] = ()
     kept: Kept = field(default_factory=dict)
     asked: tuple[str, ...] = ()
     stalled: int = 0
+    unsifted: tuple[Hit, ...] = ()
+    untold: Kept = field(default_factory=dict)
 
     @property
     def evidence(self) -> tuple[Hit, ...]:
@@ -56,10 +63,11 @@ class AmberReader(ModelReader):
     them is judged anew with every new question, for a name that meant nothing at first may be what is asked for next.
 
     Calls: for each look 1, in which all agents speak in turn; without a cross-encoder 1 more, in which the model
-    filters. None at the end if the memory suffices; else (after `max_steps` looks, `patience` looks that brought
-    nothing new, the last of which asks the filter alone, or if there is nothing new to ask) 1 for the answer. At
-    most `max_steps` + 1, without a cross-encoder 2 * `max_steps` + 1. With `parity`, for each look 1 for each passage
-    and 4, and 1 for the answer: at most `max_steps` * (`k` + 4) + 1. `clue` takes 1 more.
+    filters. None at the end if the memory suffices; else 1 for the answer: after `max_steps` looks, after `patience`
+    looks that brought nothing new, if nothing at all is kept (the last of these looks asks the filter alone), or if
+    there is nothing new to ask. At most `max_steps` + 1, without a cross-encoder 2 * `max_steps` + 1. With
+    `parity`, for each look 1 for each passage and 4, and 1 for the answer: at most `max_steps` * (`k` + 4) + 1. `clue`
+    takes 1 more.
 
     Parameters
     ----------
@@ -128,20 +136,24 @@ class AmberReader(ModelReader):
         for look in range(1, self.max_steps + 1):
             read, news = yield from self._filtered(desk, read, hits, queries)
             desk.evidence = read.evidence or read.seen[: self.k]
-            if not self.parity and read.stalled >= self.patience:
-                return (
-                    yield from _for_a_reason(
-                        answered(desk), f"{_counted(read.stalled, 'look')} in a row brought nothing new"
-                    )
-                )
+            queries, hits = (), ()
+            has_any = self.parity or bool(news or desk.note)
+            if not has_any and read.unsifted and look < self.max_steps:
+                continue
+            if not has_any or (not self.parity and read.stalled >= self.patience):
+                why = f"{_counted(read.stalled, 'look')} in a row brought nothing new"
+                return (yield from _for_a_reason(answered(desk), why if read.stalled else "nothing bears on it"))
             most = 0 if look == self.max_steps else 1 if self.parity else self.max_queries
             update = yield from update_by(desk, self._brief(desk, read, news, most))
+            read = replace(read, untold={id: news[id] for id in news if id in update.unseen and not self.parity})
             desk.note, desk.draft = update.memory, update.draft or desk.draft
             if update.draft is not None and update.draft.sufficient:
                 return update.draft
             queries = update.queries
-            if not queries:
+            if not queries and not (read.unsifted or read.untold):
                 break
+            if not queries:
+                continue
             found = desk.look_up(queries, k=self.k, exclude=() if self.parity else _ids(read.seen))
             yield from found
             read = replace(read, asked=(*read.asked, *queries))
@@ -154,27 +166,36 @@ class AmberReader(ModelReader):
         """Filter what was found; return what is read then, and what of it is new."""
         known = _ids(read.seen)
         fresh = tuple(hit for hit in hits if hit.passage.id not in known)
-        seen = (*read.seen, *fresh)
+        seen, unsifted = (*read.seen, *fresh), tuple[Hit, ...]()
         if self.parity:
-            judged = yield from self._sift(desk, [[hit] for hit in hits], fresh=hits, queries=queries)
+            judged, unsifted = yield from self._sift(desk, [[hit] for hit in hits], fresh=hits, queries=queries)
+        elif not (fresh or queries or read.unsifted):
+            judged = {}
         elif self.cross_encoder is None:
-            judged = yield from self._sift(desk, [seen], fresh=fresh, queries=queries)
+            # Where there is too little room, what was judged is not judged anew.
+            to_judge = (*read.unsifted, *fresh) if read.unsifted else seen
+            fresh = (*read.unsifted, *fresh)
+            judged, unsifted = yield from self._sift(desk, [to_judge], fresh=fresh, queries=queries)
         else:
             old = kept_by_scores(self.cross_encoder, queries, _passages(read.seen), self.thresholds) if queries else {}
             own = [desk.question, *queries]
             judged = united(old, kept_by_scores(self.cross_encoder, own, _passages(fresh), self.thresholds))
         kept = united(read.kept, judged)
-        news = {
+        news: Kept = {
             id: tuple(place for place in places if place not in read.kept.get(id, ())) for id, places in judged.items()
         }
         news = {id: places for id, places in news.items() if places}
-        stalled = 0 if news else read.stalled + 1
-        return replace(read, seen=seen, kept=kept, stalled=stalled), judged if self.parity else news
+        news = united(read.untold, news)
+        stalled = 0 if news or unsifted else read.stalled + 1
+        return replace(read, seen=seen, kept=kept, stalled=stalled, unsifted=unsifted), judged if self.parity else news
 
     def _sift(
         self, desk: Desk, groups: Sequence[Sequence[Hit]], *, fresh: Sequence[Hit], queries: Sequence[str]
-    ) -> Generator[Step, None, Kept]:
-        """Have the model filter groups of passages, each apart; where it does not, what is fresh is kept whole."""
+    ) -> Generator[Step, None, tuple[Kept, tuple[Hit, ...]]]:
+        """Have the model filter groups of passages, each apart; where it does not, what is fresh is kept whole.
+
+        Returned besides is what of the fresh there was no room for.
+        """
         laid = [[(desk.exhibits.number(hit.passage), hit.passage) for hit in group] for group in groups]
         requests = [
             task_request(
@@ -186,11 +207,14 @@ class AmberReader(ModelReader):
             for group in laid
         ]
         judged: Kept = {}
+        unseen: set[str] = set()
         for group, shown, completion in zip(laid, groups, desk.ask(requests), strict=True):
             kept, step = _read_reply(desk, group, tuple(shown), completion, unread=_ids(fresh))
             judged = united(judged, kept)
+            if isinstance(completion, CurtailedCompletion):
+                unseen |= completion.unseen - kept.keys()
             yield step
-        return judged
+        return judged, tuple(hit for hit in fresh if hit.passage.id in unseen)
 
     def _brief(self, desk: Desk, read: _Read, news: Kept, most: int) -> Brief:
         hits = tuple(hit for hit in read.seen if hit.passage.id in news)
@@ -204,7 +228,14 @@ class AmberReader(ModelReader):
         ]
         # Where the model filters, its own step says what is kept.
         found = "" if self.cross_encoder is None or self.parity else f"new evidence: {_amount(news)}"
-        return Brief(evidence=arranged(evidence, desk.arrangement), hits=hits, asked=read.asked, most=most, found=found)
+        return Brief(
+            evidence=arranged(evidence, desk.arrangement),
+            hits=hits,
+            asked=read.asked,
+            most=most,
+            found=found,
+            waits=bool(read.unsifted),
+        )
 
     def _answered_from_memory(self, desk: Desk) -> Loop:
         material = {"question": desk.question, "note": desk.note}
@@ -215,6 +246,7 @@ class AmberReader(ModelReader):
             yield step
         draft, remark = desk.close_with(completion)
         reason = "the memory is enough" if draft.sufficient else "the memory is not enough"
+        remark = "; ".join(filter(None, [remark, never_shown(desk)]))
         yield replace(remarked(step, remark), decision="stop", reason=reason)
         return draft
 
@@ -226,7 +258,8 @@ def _read_reply(
     step = told("sift", desk.question, completion, hits=hits)
     reply = completion.value
     if isinstance(reply, SiftReply):
-        kept, remark = kept_by_reply(reply, laid)
+        unseen = completion.unseen if isinstance(completion, CurtailedCompletion) else frozenset()
+        kept, remark = kept_by_reply(reply, laid, unseen=unseen)
         return kept, replace(remarked(step, remark), decision=f"keep {_amount(kept)}")
     fresh = [(number, passage) for number, passage in laid if passage.id in unread]
     kept, _ = kept_by_reply(SiftReply(passages=[number for number, _ in fresh], sentences=[]), fresh)

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from pydantic import BaseModel, ConfigDict
 
 from hippograph.completions import Completion
-from hippograph.readers.answering import remarked, told
-from hippograph.readers.clues import new_queries
+from hippograph.readers.answering import never_shown, remarked, told
+from hippograph.readers.curtailing import CurtailedCompletion
 from hippograph.readers.desk import Desk, Draft
-from hippograph.readers.tasks import AnswerReply, Numbers, Texts, task_request
+from hippograph.readers.queries import new_queries
+from hippograph.readers.tasks import AnswerReply, Line, Numbers, Texts, task_request
 from hippograph.types import Hit, Step
 
 __all__ = ["Brief", "Update", "conferred", "revised"]
@@ -33,6 +34,8 @@ class Brief:
         How many questions may be looked up next; 0 for none.
     found
         What the filter did, for people.
+    waits
+        Whether there are passages that the filter has had no room for.
     """
 
     evidence: Sequence[dict[str, str | int]]
@@ -40,6 +43,7 @@ class Brief:
     asked: tuple[str, ...]
     most: int
     found: str = ""
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,12 +60,15 @@ class Update:
         Whether the memory suffices.
     queries
         What to look up next.
+    unseen
+        The ids of passages that there was no room for.
     """
 
     memory: str
     draft: Draft | None = None
     sufficient: bool = False
     queries: tuple[str, ...] = ()
+    unseen: frozenset[str] = frozenset()
 
 
 class _Reply(BaseModel):
@@ -71,11 +78,11 @@ class _Reply(BaseModel):
 class ReviseReply(_Reply):
     """What the model is to say to the task `revise`: all agents in turn."""
 
-    review: str
-    challenge: str
-    memory: str
+    review: Line
+    challenge: Line
+    memory: Line
     sufficient: bool
-    answer: str
+    answer: Line
     support: Numbers
     queries: Texts
 
@@ -83,19 +90,19 @@ class ReviseReply(_Reply):
 class ReviewReply(_Reply):
     """What the model is to say to the task `review`."""
 
-    review: str
+    review: Line
 
 
 class ChallengeReply(_Reply):
     """What the model is to say to the task `challenge`."""
 
-    challenge: str
+    challenge: Line
 
 
 class RewriteReply(_Reply):
     """What the model is to say to the task `rewrite`."""
 
-    memory: str
+    memory: Line
 
 
 class CollectReply(_Reply):
@@ -117,10 +124,19 @@ def revised(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:
     memory, remarks = _kept(reply.memory, desk.note)
     said = AnswerReply(answer=reply.answer, support=reply.support, sufficient=reply.sufficient)
     draft, remark = desk.close_with(replace(completion, value=said))
-    queries = () if reply.sufficient else tuple(new_queries(reply.queries, brief.asked)[: brief.most])
-    step = remarked(replace(step, text=memory), _joined(remarks, remark))
-    yield _decided(step, memory, *_next(brief, queries, sufficient=reply.sufficient))
-    return Update(memory=memory, draft=draft if draft.text else None, sufficient=reply.sufficient, queries=queries)
+    # Where it suffices and there is no answer, that is asked for apart.
+    sufficient = reply.sufficient and (draft.sufficient or not draft.text)
+    queries = () if sufficient else tuple(new_queries(reply.queries, brief.asked)[: brief.most])
+    unseen = completion.unseen if isinstance(completion, CurtailedCompletion) else frozenset()
+    step = remarked(replace(step, text=memory), _joined(remarks, remark, never_shown(desk) if sufficient else ""))
+    yield _decided(step, memory, *_next(brief, queries, sufficient=sufficient, waits=bool(unseen)))
+    return Update(
+        memory=memory,
+        draft=draft if draft.text else None,
+        sufficient=sufficient,
+        queries=queries,
+        unseen=unseen,
+    )
 
 
 def conferred(desk: Desk, brief: Brief) -> Generator[Step, None, Update]:
@@ -167,12 +183,14 @@ def _kept(memory: str, former: str) -> tuple[str, str]:
     return former, "the memory came back empty; the former is kept"
 
 
-def _next(brief: Brief, queries: tuple[str, ...], *, sufficient: bool) -> tuple[str, str]:
+def _next(brief: Brief, queries: tuple[str, ...], *, sufficient: bool, waits: bool = False) -> tuple[str, str]:
     """Say what comes next, and why."""
     if sufficient:
         decision, reason = "stop", "the memory suffices"
     elif not brief.most:
         decision, reason = "stop", "the memory does not suffice, and this was the last look"
+    elif not queries and (waits or brief.waits):
+        decision, reason = "go on", "the memory does not suffice, and passages were left out of the prompts"
     elif not queries:
         decision, reason = "stop", "the memory does not suffice, and there is nothing new to ask"
     else:

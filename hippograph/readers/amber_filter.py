@@ -5,7 +5,7 @@ What is kept is told by the places of sentences in their passages, so that every
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, TypeAlias
 
@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from hippograph.protocols import CrossEncoder
-from hippograph.readers.tasks import Number, Numbers
+from hippograph.readers.tasks import Number, Numbers, listed
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Passage
 
@@ -75,11 +75,22 @@ def numbered(passages: Sequence[tuple[int, Passage]]) -> list[dict[str, object]]
     return laid
 
 
-def kept_by_reply(reply: SiftReply, passages: Sequence[tuple[int, Passage]]) -> tuple[Kept, str]:
+def kept_by_reply(
+    reply: SiftReply, passages: Sequence[tuple[int, Passage]], *, unseen: Collection[str] = ()
+) -> tuple[Kept, str]:
     """Read what the model keeps of passages laid out by `numbered`.
 
     A sentence of a passage that is dropped is dropped with it; a passage that is kept without any of its sentences is
     kept whole.
+
+    Parameters
+    ----------
+    reply
+        What the model says.
+    passages
+        What was laid out.
+    unseen
+        The ids of those passages that there was no room for.
 
     Returns
     -------
@@ -96,12 +107,13 @@ def kept_by_reply(reply: SiftReply, passages: Sequence[tuple[int, Passage]]) -> 
     for number, passage in passages:
         count = len(_spans(passage))
         own = tuple(place for place in range(count) if before + place + 1 in wanted)
-        if number in reply.passages:
+        if number in reply.passages and passage.id not in unseen:
             kept[passage.id] = own or tuple(range(count))
         before += count
-    unknown = [f"passage {number}" for number in sorted(set(reply.passages) - {number for number, _ in passages})]
-    unknown += [f"sentence {number}" for number in sorted(wanted) if not 1 <= number <= before]
-    return kept, f"keeps what was not shown: {', '.join(unknown)}" if unknown else ""
+    shown = {number for number, passage in passages if passage.id not in unseen}
+    unknown = [f"passage {listed([number])}" for number in sorted(set(reply.passages) - shown)]
+    unknown += [f"sentence {listed([number])}" for number in sorted(wanted) if not 1 <= number <= before]
+    return kept, f"keeps what was not shown: {listed(unknown)}" if unknown else ""
 
 
 def kept_by_scores(

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict
 
 from hippograph.completions import Completion, ModelRequest
 from hippograph.errors import InputError
 from hippograph.protocols import Retriever
-from hippograph.readers.answering import Loop, answered, remarked, told
+from hippograph.readers.answering import Loop, answered, never_shown, remarked, told
 from hippograph.readers.clues import first_look
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.interleaved_search import InterleavedSearch, Trail
 from hippograph.readers.model_reader import ModelReader
-from hippograph.readers.tasks import AnswerReply, Numbers, one_line, task_request
+from hippograph.readers.tasks import AnswerReply, Line, Numbers, task_request
 from hippograph.types import Hit, Ranking, Step
 
 __all__ = ["InterleavedReader", "ThinkReply"]
@@ -30,16 +30,11 @@ class ThinkReply(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    thought: str
+    thought: Line
     done: bool
-    answer: str = ""
+    answer: Line = ""
     support: Numbers = []
     sufficient: bool = False
-
-    @field_validator("thought")
-    @classmethod
-    def _one_line(cls, thought: str) -> str:
-        return one_line(thought)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,7 +117,7 @@ class InterleavedReader(ModelReader):
                 break
             ranking = None
             if search.is_new(thought, trail):
-                [found] = desk.look_up([thought], k=self.k)
+                [found] = desk.look_up([search.to_look_up(thought)], k=self.k)
                 ranking = shelf.rankings[-1]
                 before, trail = trail, search.follow(trail, thought, ranking)
                 yield _judged(found, before, trail, search)
@@ -159,6 +154,7 @@ class InterleavedReader(ModelReader):
         if draft.text:
             desk.draft = draft
         if reply.done and draft.text and not self.parity:
+            step = remarked(step, never_shown(desk))
             enough = "the passages contain it" if draft.sufficient else "the passages do not contain it"
             return _decided(step, "stop", f"the chain ends with an answer; {enough}"), draft, ""
         if reply.done:

@@ -78,7 +78,9 @@ class InterleavedRetriever:
                 if thought is not None:
                     thoughts[place] = thought
             wanted = {
-                place: thought for place, thought in thoughts.items() if self.search.is_new(thought, trails[place])
+                place: self.search.to_look_up(thought)
+                for place, thought in thoughts.items()
+                if self.search.is_new(thought, trails[place])
             }
             rankings = self.retriever.retrieve(list(wanted.values()), k=depth) if wanted else []
             found = dict(zip(wanted, rankings, strict=True))

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from hippograph.errors import InputError
-from hippograph.readers.clues import new_queries
+from hippograph.readers.queries import as_query, new_queries
 from hippograph.types import Hit, Passage, Ranking
 
 __all__ = ["InterleavedSearch", "Trail", "merge"]
@@ -177,6 +177,10 @@ class InterleavedSearch:
     def is_new(self, thought: str, trail: Trail) -> bool:
         """Tell whether looking a thought up may find anything else."""
         return bool(new_queries([thought], [trail.question, *trail.thoughts]))
+
+    def to_look_up(self, thought: str) -> str:
+        """Return what of a thought is looked up: all of it, but for thoughts that run on."""
+        return thought if self.parity else as_query(thought)
 
     def follow(self, trail: Trail, thought: str, ranking: Ranking | None) -> Trail:
         """Take a step.

@@ -94,10 +94,17 @@ PATHS: dict[str, Path] = {
         "answered",
     ),
     "one look": ([sift(1), revise(), ANSWER], {"max_steps": 1}, "retrieve sift revise answer", "answered"),
-    "nothing bears on it, twice": (
-        [sift(), revise(memory=""), sift(), ANSWER],
+    "nothing bears on it": ([sift(), ANSWER], {}, "retrieve sift answer", "answered"),
+    "twice nothing bears on it": (
+        [sift(1), revise(), sift(), revise(queries=["Larvik town?"]), sift(), ANSWER],
+        {"max_steps": 4},
+        "retrieve sift revise retrieve sift revise retrieve sift answer",
+        "answered",
+    ),
+    "it suffices, and cites nothing": (
+        [sift(1), revise(**SUFFICES | {"support": [99]}), ANSWER],
         {},
-        "retrieve sift revise retrieve sift answer",
+        "retrieve sift revise answer",
         "answered",
     ),
     "nothing to ask": ([sift(1), revise(queries=[]), ANSWER], {}, "retrieve sift revise answer", "answered"),
@@ -138,9 +145,9 @@ PATHS: dict[str, Path] = {
         "answered",
     ),
     "a cross-encoder that keeps nothing": (
-        [revise(memory=""), ANSWER],
+        [ANSWER],
         {"cross_encoder": OverlapCrossEncoder(), "thresholds": Thresholds(passage=2.0)},
-        "retrieve revise retrieve answer",
+        "retrieve answer",
         "answered",
     ),
     "parity, two looks": (
@@ -193,7 +200,8 @@ def test_why_it_stopped_is_told():
     assert reasons["the first look suffices"] == ["the memory suffices"]
     assert reasons["nothing to ask"][0] == "the memory does not suffice, and there is nothing new to ask"
     assert reasons["one look"][0] == "the memory does not suffice, and this was the last look"
-    assert reasons["nothing bears on it, twice"][-1] == "2 looks in a row brought nothing new; the evidence is enough"
+    assert reasons["nothing bears on it"] == ["1 look in a row brought nothing new; the evidence is enough"]
+    assert reasons["twice nothing bears on it"][-1] == "2 looks in a row brought nothing new; the evidence is enough"
     assert reasons["a cross-encoder"] == ["new evidence: 3 sentences of 2 passages; the memory suffices"]
     assert reasons["an unusable memory"][0] == "nobody says what comes next"
 
