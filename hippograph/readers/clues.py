@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, field_validator
@@ -11,11 +11,11 @@ from hippograph.readers.answering import told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk
 from hippograph.readers.fusion import fused
+from hippograph.readers.queries import new_queries
 from hippograph.readers.tasks import Texts, one_line, task_request
-from hippograph.text.normalization import normalize
 from hippograph.types import Hit, Step
 
-__all__ = ["first_look", "new_queries"]
+__all__ = ["first_look"]
 
 _MOST: Final = 3
 
@@ -33,24 +33,6 @@ class _Clues(BaseModel):
     @classmethod
     def _few(cls, texts: list[str]) -> list[str]:
         return [one_line(text) for text in texts][:_MOST]
-
-
-def new_queries(wanted: Sequence[str], known: Sequence[str]) -> list[str]:
-    """Return what of it is not blank and was not asked before, case, punctuation and spaces aside, each once.
-
-    Examples
-    --------
-    >>> new_queries(["Where is Oslo?", "where is oslo", " ", "Who?"], ["who"])
-    ['Where is Oslo?']
-    """
-    said = {normalize(query) for query in known}
-    found = []
-    for query in map(one_line, wanted):
-        key = normalize(query)
-        if any(letter.isalnum() for letter in query) and key not in said:
-            said.add(key)
-            found.append(query)
-    return found
 
 
 def first_look(desk: Desk, *, k: int, clue: bool = False) -> Generator[Step, None, tuple[Hit, ...]]:

@@ -16,14 +16,14 @@ _LONGEST: Final = 300
 
 
 def as_query(text: str) -> str:
-    """Return a text as it can be looked up: in one line of at most 300 characters, cut at a word.
+    r"""Return a text as it can be looked up: in one line of at most 300 characters, cut at a word.
 
     It is empty if there is nothing to look for: words of English grammar alone, unless they are written as a name, or
     no letter or digit at all.
 
     Examples
     --------
-    >>> as_query(" Where is\\nOslo? "), as_query("at"), as_query("Who is it?"), as_query("The Who"), as_query("北京")
+    >>> as_query(" Where is\nOslo? "), as_query("at"), as_query("Who is it?"), as_query("The Who"), as_query("北京")
     ('Where is Oslo?', '', '', 'The Who', '北京')
     >>> len(as_query("Where is Oslo? " * 99))
     299
