@@ -192,6 +192,7 @@ def test_a_budget_holds_for_each_question(toy, model):
     ("arguments", "complaint"),
     [
         (["--reader", "none"], "there is no reader 'none'"),
+        (["--reader", ""], "there is no reader ''"),
         (["--reader", "single", "--retriever", "dense", "--retriever", "bm25"], "readers read with one retriever"),
         (["--reader", "single", "-k", "2", "-k", "5"], "give readers one number"),
         (["--reader", "single", "--run", "a.run"], "takes the run of a retriever"),
