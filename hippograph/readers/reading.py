@@ -118,7 +118,7 @@ class Reading:
             step = told("answer", desk.question, completion, hits=desk.evidence)
             try:
                 draft, remark = desk.close_with(completion)
-                step, error = replace(remarked(step, remark), text=draft.text or step.text), ""
+                step, error = replace(remarked(step, remark), text=draft.text or NOT_ENOUGH), ""
             except ReadingEndedError as failed:
                 error = error and f"{error}; and at the end, {failed.reason}"
             yield replace(step, decision="stop", reason=end.reason)
