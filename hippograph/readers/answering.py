@@ -80,7 +80,7 @@ def never_shown(desk: Desk) -> str:
     return f"never shown, for the prompts were too long: {count} of {len(desk.exhibits.passages)}" if count else ""
 
 
-def answered(desk: Desk, *, rests_on: Collection[Passage] = ()) -> Loop:
+def answered(desk: Desk, *, rests_on: Collection[Passage] | None = None) -> Loop:
     """Have the model answer from the desk's evidence and note: the last step of most loops.
 
     Parameters
@@ -88,7 +88,7 @@ def answered(desk: Desk, *, rests_on: Collection[Passage] = ()) -> Loop:
     desk
         Where the question is read.
     rests_on
-        The passages that the note rests on where that alone is told, and which the answer then cites.
+        The passages that the note rests on, where that alone is told: the answer then cites these, whatever it says.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def answered(desk: Desk, *, rests_on: Collection[Passage] = ()) -> Loop:
     step = told("answer", desk.question, completion, hits=desk.evidence)
     if completion.status != "done":
         yield step
-    if rests_on and isinstance(completion.value, AnswerReply):
+    if rests_on is not None and isinstance(completion.value, AnswerReply):
         numbers = [desk.exhibits.number(passage) for passage in rests_on]
         completion = replace(completion, value=completion.value.model_copy(update={"support": numbers}))
     draft, remark = desk.close_with(completion)

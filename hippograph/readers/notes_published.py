@@ -88,8 +88,7 @@ def published(desk: Desk, hits: tuple[Hit, ...], *, k: int, limits: Limits) -> L
         shown |= {hit.passage.id: hit for hit in read}
         fails += best is before
     desk.note, desk.draft, desk.evidence = best.text, best.draft, ()
-    draft = yield from answered(desk, rests_on=best.support)
-    return replace(draft, citations=best.support)
+    return (yield from answered(desk, rests_on=best.support))
 
 
 def _next_queries(desk: Desk, note: Note, asked: Sequence[str]) -> tuple[Step, list[str]]:

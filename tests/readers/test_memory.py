@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -323,6 +324,25 @@ def test_with_nothing_to_remember_it_is_tried_again_from_the_best_that_was_found
     assert told["asked before"] == ["Who owns it?"]
     assert len(told["passages"] if size else told["semantic summaries"]) == (8 if size else 4)
     assert (answer.text, answer.complete) == ("Oslo", bool(size))
+
+
+def test_at_the_end_what_the_first_attempt_has_read_is_told_again():
+    """What the probes have found ranks higher, and takes no place of it."""
+
+    class Surer(Endless):
+        def _hits(self, query, count):
+            for hit in super()._hits(query, count):
+                yield hit if query == QUESTION else replace(hit, score=hit.score * 0.9 + 0.05)
+
+    close = json.dumps({"answer": "Oslo", "support": [1], "sufficient": True})
+    budget = ReadingBudget(calls=2)
+    reading, model = reader(Mind(answer=[close]), retriever=Surer(), layer_tokens=32, budget=budget)
+    answer = reading.read(QUESTION)
+    assert [task(request) for request in model.requests] == ["first", "answer"]
+    read, told = ({one["text"] for one in shown(request)["passages"]} for request in model.requests)
+    assert len(read) == 2
+    assert read < told
+    assert (answer.text, answer.outcome) == ("Oslo", "budget")
 
 
 def test_an_empty_summary_does_not_lose_the_note():
