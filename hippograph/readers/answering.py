@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator
 from dataclasses import replace
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from hippograph.completions import Completion
 from hippograph.readers.curtailing import CurtailedCompletion
@@ -12,7 +12,10 @@ from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.tasks import AnswerReply, one_line, printable
 from hippograph.types import Hit, Passage, Step
 
-__all__ = ["Loop", "answered", "never_shown", "remarked", "told"]
+__all__ = ["NOT_ENOUGH", "Loop", "answered", "never_shown", "remarked", "told"]
+
+NOT_ENOUGH: Final = "not enough evidence"
+"""The answer where the evidence does not suffice, and there is not even a guess."""
 
 Loop: TypeAlias = Generator[Step, None, Draft]
 """What a reader does: yields each step when it is done, and returns what it would answer."""
@@ -41,7 +44,7 @@ def told(
     hits
         The passages it was to be shown; those that had to be left out are no hits of the step.
     text
-        What it said, for people; by default the answer as written.
+        What it said, for people; by default the words of its answer.
     remark
         What was mended; if the model failed, that is told instead. What it was shown less than is told in any case.
     decision
@@ -55,7 +58,7 @@ def told(
         kind=kind,
         query=query,
         hits=hits,
-        text=text or printable(completion.text),
+        text=text or printable(_in_words(completion)),
         decision=decision,
         remark="; ".join(filter(None, [less, wrong or remark])),
         usage=completion.usage,
@@ -105,5 +108,16 @@ def answered(desk: Desk, *, rests_on: Collection[Passage] | None = None) -> Loop
     draft, remark = desk.close_with(completion)
     remark = "; ".join(filter(None, [remark, never_shown(desk)]))
     reason = "the evidence is enough" if draft.sufficient else "the evidence is not enough"
-    yield replace(remarked(step, remark), decision="stop", reason=reason)
+    yield replace(remarked(step, remark), text=draft.text or NOT_ENOUGH, decision="stop", reason=reason)
     return draft
+
+
+def _in_words(completion: Completion) -> str:
+    """Return the texts of an answer; the answer as written if it has none, or is of no known form."""
+    if completion.value is None:
+        return completion.text
+    said: list[str] = []
+    for _, value in completion.value:
+        texts = value if isinstance(value, list) else [value]
+        said += [text for text in texts if isinstance(text, str) and text]
+    return "; ".join(said) or completion.text

@@ -278,8 +278,10 @@ class Desk:
         return request if self._limit is None else curtailed(request, self._limit, rank=self._rank)
 
     def _rank(self, number: int) -> int:
-        """Return the best rank that a passage has had."""
-        return self._ranks.get(self.exhibits.passages[number - 1].id, len(self._ranks))
+        """Return the rank of a passage: in the evidence, or, behind that, the best that it has had."""
+        id = self.exhibits.passages[number - 1].id
+        known = {hit.passage.id: rank for rank, hit in enumerate(self.evidence)}
+        return known.get(id, len(known) + self._ranks.get(id, len(self._ranks)))
 
     def _retold(
         self, request: ModelRequest, shorter: ModelRequest, completion: Completion, *, spent: Usage

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from hippograph.completions import Completion
 from hippograph.protocols import Reading as AnyReading
-from hippograph.readers.answering import Loop, remarked, told
+from hippograph.readers.answering import NOT_ENOUGH, Loop, never_shown, remarked, told
 from hippograph.readers.budget import ReadingEndedError
 from hippograph.readers.desk import Desk, Draft
 from hippograph.readers.tasks import one_line
@@ -17,13 +17,10 @@ from hippograph.text.normalization import tokens
 from hippograph.text.sentences import sentence_spans
 from hippograph.types import Answer, Hit, Outcome, Step, Usage
 
-__all__ = ["NOT_ENOUGH", "Reading", "Watch", "nearest_sentence", "watched"]
+__all__ = ["Reading", "Watch", "nearest_sentence", "watched"]
 
 Watch: TypeAlias = Callable[[Step], bool | None]
 """Is told each step of a reading when it is done; returns True to stop."""
-
-NOT_ENOUGH: Final = "not enough evidence"
-"""The answer where the evidence does not suffice, and there is not even a guess."""
 
 
 class Reading:
@@ -118,6 +115,7 @@ class Reading:
             step = told("answer", desk.question, completion, hits=desk.evidence)
             try:
                 draft, remark = desk.close_with(completion)
+                remark = "; ".join(filter(None, [remark, never_shown(desk)]))
                 step, error = replace(remarked(step, remark), text=draft.text or NOT_ENOUGH), ""
             except ReadingEndedError as failed:
                 error = error and f"{error}; and at the end, {failed.reason}"

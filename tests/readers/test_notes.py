@@ -84,7 +84,11 @@ PATHS = {
     ),
     "the notes only grow": ([note(text, **A) for text in GROWN], "not enough evidence", "Norway"),
     "the notes only grow, and there is no answer": ([*map(note, GROWN), answer_reply()], "answered", "Oslo"),
-    "two notes that add nothing": ([note(**A), note(**A, queries=["apples"]), note(queries=["birds"], **GUESS)], None, "Norway"),
+    "two notes that add nothing": (
+        [note(**A), note(**A, queries=["apples"]), note(queries=["birds"], **GUESS)],
+        None,
+        "Norway",
+    ),
     "two notes that are worse at once": (
         [note(**A), note("Two.", **A), better("A"), note("Three.", **A), better("A")],
         "not enough evidence",

@@ -13,12 +13,12 @@ from hippograph.completions import Completion, Sampling
 from hippograph.errors import InputError, ModelError
 from hippograph.models.structured import Exchange
 from hippograph.prompts.prompt import quoted
-from hippograph.readers.answering import answered, told
+from hippograph.readers.answering import NOT_ENOUGH, answered, told
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
 from hippograph.readers.desk import Desk, Draft, failure
 from hippograph.readers.exhibits import Exhibits, arranged
 from hippograph.readers.model_reader import ModelReader
-from hippograph.readers.reading import NOT_ENOUGH, nearest_sentence, watched
+from hippograph.readers.reading import nearest_sentence, watched
 from hippograph.readers.single_pass import SinglePassReader
 from hippograph.readers.tasks import AnswerReply, task_request
 from hippograph.testing.scripted import ScriptedModel
