@@ -12,6 +12,7 @@ from hippograph.errors import InputError
 from hippograph.protocols import CrossEncoder, Embedder, LanguageModel, Reader, Retriever
 from hippograph.readers.amber import AmberReader
 from hippograph.readers.budget import ReadingBudget
+from hippograph.readers.extractive import ExtractiveReader
 from hippograph.readers.interleaved import InterleavedReader
 from hippograph.readers.memory import MemoryReader, SummaryLayer
 from hippograph.readers.model_reader import ModelReader
@@ -137,8 +138,6 @@ class Readers:
         given |= {} if k is None else {"k": k}
         given |= {} if budget is None else {"budget": budget}
         if known == "extractive":
-            from hippograph.readers.extractive import ExtractiveReader
-
             return ExtractiveReader(cross_encoder=self.cross_encoder, **given)
         if self.language_model is None:
             raise InputError(NO_MODEL.format(what=f"the reader {known!r}"))

@@ -242,6 +242,10 @@ class Desk:
             return False
         return True
 
+    def check_time(self) -> None:
+        """End the reading if there is no time left."""
+        self._meter.check_time()
+
     @property
     def is_out_of_time(self) -> bool:
         """Whether there is no time left for anything but to close."""

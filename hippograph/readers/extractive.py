@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from time import monotonic, perf_counter
+from dataclasses import dataclass
+from time import perf_counter
 from typing import ClassVar, Final
 
 from hippograph.errors import InputError
-from hippograph.protocols import CrossEncoder, Retriever
+from hippograph.protocols import CrossEncoder
 from hippograph.readers.answering import Loop
-from hippograph.readers.budget import ReadingBudget, ReadingEndedError
 from hippograph.readers.desk import Desk, Draft
+from hippograph.readers.desk_reader import DeskReader
 from hippograph.readers.extracting.candidates import Scene
 from hippograph.readers.extracting.close_reading import Extract, extracted, scene_of
 from hippograph.readers.extracting.mentions import MentionFinder
 from hippograph.readers.extracting.spacy_mentions import installed_mentions
-from hippograph.readers.reading import Reading
-from hippograph.types import Answer, Hit, Passage, Step
+from hippograph.types import Hit, Passage, Step
 
 __all__ = ["ExtractiveReader"]
 
@@ -31,7 +30,7 @@ _SHOWN: Final = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExtractiveReader:
+class ExtractiveReader(DeskReader):
     """Answer a question with words of the passages, without a language model.
 
     The kind of thing that is asked for is told from the question. The sentences of the passages are scored, names,
@@ -82,56 +81,28 @@ class ExtractiveReader:
 
     name: ClassVar[str] = "extractive"
 
-    retriever: Retriever
-    cross_encoder: CrossEncoder | None = None
     k: int = 10
+    cross_encoder: CrossEncoder | None = None
     sentences: int = 32
     least_score: float = -4.0
     least_certainty: float = 0.2
     mentions: MentionFinder | None = None
-    budget: ReadingBudget = field(default_factory=ReadingBudget)
 
     def __post_init__(self) -> None:
-        for number, what in ((self.k, "k"), (self.sentences, "sentences")):
-            if number < 1:
-                raise InputError(f"{what} is {number}; give at least 1")
+        super().__post_init__()
+        if self.sentences < 1:
+            raise InputError(f"sentences is {self.sentences}; give at least 1")
         if not 0.0 <= self.least_certainty <= 1.0:
             raise InputError(f"least_certainty is {self.least_certainty}; give a share from 0 to 1")
 
-    def read(self, question: str) -> Answer:
-        """Answer a question; the answer says which passages it rests on, and whether they were enough.
-
-        Raises
-        ------
-        InputError
-            If the question is blank.
-        MissingExtraError, ModelError
-            If a model of the reader's own is missing, altered or unreadable.
-        """
-        return self.steps(question).answer
-
-    def steps(self, question: str) -> Reading:
-        """Read a question step by step: `retrieve`, `sentences`, and `span`.
-
-        Raises
-        ------
-        InputError
-            If the question is blank.
-        """
-        if not question.strip():
-            raise InputError(f"the question is blank: {question!r}; ask something")
-        desk = Desk(question=question, retriever=self.retriever, budget=self.budget)
-        return Reading(reader=self.name, desk=desk, loop=self._loop(desk))
-
     def _loop(self, desk: Desk) -> Loop:
-        began = monotonic()
         [found] = desk.look_up([desk.question], k=self.k)
         yield found
         desk.evidence = found.hits
         if not found.hits:
             return Draft(text="")
         started = perf_counter()
-        scene = self._scene(desk.question, found.hits, began)
+        scene = self._scene(desk, found.hits)
         seconds = perf_counter() - started
         if self.budget.steps is None or self.budget.steps >= _STEPS:
             yield _told(scene, found.hits, seconds=seconds, remark="" if self.cross_encoder else _LEXICAL)
@@ -145,19 +116,18 @@ class ExtractiveReader:
         yield _chosen(desk.question, extract, found.hits, draft, seconds=perf_counter() - started)
         return draft
 
-    def _scene(self, question: str, hits: tuple[Hit, ...], began: float) -> Scene:
-        encoder, most = self.cross_encoder, self.budget.seconds
+    def _scene(self, desk: Desk, hits: tuple[Hit, ...]) -> Scene:
+        encoder = self.cross_encoder
 
         def score(pairs: Sequence[tuple[str, str]]) -> list[float]:
             scores: list[float] = []
             for start in range(0, len(pairs), _BLOCK):
-                if most is not None and monotonic() >= began + most:
-                    raise ReadingEndedError("budget", f"the budget of {most:g} seconds is spent")
+                desk.check_time()
                 scores += encoder.score(pairs[start : start + _BLOCK]).tolist() if encoder else []
             return scores
 
         passages = [hit.passage for hit in hits]
-        return scene_of(question, passages, score=score if encoder else None, most=self.sentences)
+        return scene_of(desk.question, passages, score=score if encoder else None, most=self.sentences)
 
     def _is_enough(self, scene: Scene, extract: Extract) -> bool:
         # Without a cross-encoder nothing tells how near a sentence is; that it shares words is the least.

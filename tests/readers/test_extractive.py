@@ -1,3 +1,4 @@
+import time
 from typing import Any
 
 import numpy as np
@@ -155,12 +156,21 @@ def test_budgets_hold():
     assert answer.text == "Colin Archer"
 
 
-def test_time_that_is_up_ends_the_reading_with_the_nearest_sentence(monkeypatch):
-    now = iter(range(0, 1000, 2))
-    monkeypatch.setattr("hippograph.readers.extractive.monotonic", lambda: float(next(now)))
-    answer = reader(budget=ReadingBudget(seconds=1.0)).read("Who designed the Fram?")
+class Slow(Sharing):
+    """Takes longer for the first sentences than there is time."""
+
+    def score(self, pairs):
+        time.sleep(0.06)
+        return super().score(pairs)
+
+
+def test_time_that_is_up_ends_the_reading_with_the_nearest_sentence():
+    encoder = Slow()
+    answer = reader(cross_encoder=encoder, budget=ReadingBudget(seconds=0.05)).read("Who designed the Fram?")
     assert (answer.outcome, answer.complete) == ("budget", False)
     assert answer.text
+    assert "0.05 seconds" in answer.ended
+    assert len(encoder.pairs) <= 8
 
 
 def test_a_reading_can_be_stopped():
