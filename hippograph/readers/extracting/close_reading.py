@@ -50,9 +50,9 @@ both from the training sets (`musique_train100`; of `2wiki_train500` those of th
     python benchmarks/fit_extractive.py --set musique_train100.hippo musique_train100/questions.json \
         --set 2wiki_train500.hippo 2wiki_train500/questions.json
 
-which now gives weights that differ by 0.02 at most, and the same EM and F1: since then, spaCy's names are cut at both
-ends, and the cross-encoder reads 128 tokens in place of 512. `2wiki_dev101` and `hotpotqa_train100` took no part in the
-fit, and none of their questions is among those fitted to; but features were chosen while looking at errors there. The
+which now gives weights that differ by 0.02 at most, and the same EM and F1: the cross-encoder read 512 tokens then, and
+spaCy's names were not yet cut at both ends. `2wiki_dev101` and `hotpotqa_train100` took no part in the fit, and none of
+their questions is among those fitted to; but features were chosen while looking at errors there. The
 sub-questions that were kept out are mostly steps of questions that were fitted to, so they tell less.
 """
 
