@@ -11,7 +11,7 @@ from rich.cells import set_cell_size
 from hippograph.cli.retrieve import passage_values
 from hippograph.retrieve.drawing.lettering import readable, share
 from hippograph.retrieve.drawing.page import accounted_for, begun_again, moved, settled
-from hippograph.types import ExplainedHit, ExplainedPath, ExplainedSeed, Explanation, PathStep
+from hippograph.types import ExplainedHit, ExplainedPath, ExplainedSeed, Explanation, PathStep, Recognition
 
 __all__ = ["explanation_lines", "explanation_values"]
 
@@ -34,7 +34,7 @@ def explanation_values(explanation: Explanation) -> dict[str, object]:
             {"triple": list(fact.triple), "similarity": fact.similarity, "kept": fact.kept}
             for fact in explanation.triples
         ],
-        "recognition": None if explanation.recognition is None else asdict(explanation.recognition),
+        "recognition": _recognition_values(explanation.recognition),
         "paths": [asdict(path) for path in explanation.paths],
         "hits": [_hit_values(hit, explanation) for hit in explanation.hits],
         "passage": None if explanation.passage is None else _hit_values(explanation.passage, explanation),
@@ -45,6 +45,17 @@ def explanation_values(explanation: Explanation) -> dict[str, object]:
         "depths": dict(explanation.depths),
         "map": asdict(explanation.map),
         "timings_ms": dict(explanation.timings),
+    }
+
+
+def _recognition_values(recognition: Recognition | None) -> dict[str, object] | None:
+    if recognition is None:
+        return None
+    return {
+        "status": recognition.status,
+        "kept": recognition.kept,
+        "error": recognition.error,
+        "usage": asdict(recognition.usage),
     }
 
 

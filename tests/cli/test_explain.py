@@ -50,7 +50,9 @@ def indexed(tmp_path_factory: pytest.TempPathFactory, doubles: None) -> Path:
 @pytest.fixture
 def walking(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let every retriever walk from the ship."""
-    monkeypatch.setattr(Composition, "retriever", lambda self, name, filter, variant: walker(self.part(filter), "Fram"))
+    monkeypatch.setattr(
+        Composition, "retriever", lambda self, name, filter, variant=None: walker(self.part(filter), "Fram")
+    )
 
 
 def test_the_text_on_the_toy_corpus(toy: Snapshot) -> None:

@@ -82,7 +82,7 @@ def test_a_question_without_a_model_or_with_one_that_fails(folder, server):
     done = run("ask", "Where is Town 4?", cwd=folder, code=1)
     assert "the model's answer is invalid" in done.stdout
     (folder / "hippograph.toml").write_text('index = "it.hippo"\n')
-    assert "needs a language model" in run("ask", "Where?", cwd=folder, code=2).stderr
+    assert "needs a language model" in run("ask", "Where?", "--reader", "single", cwd=folder, code=2).stderr
     assert "there is no reader 'none'" in run("ask", "Where?", "--reader", "none", cwd=folder, code=2).stderr
 
 

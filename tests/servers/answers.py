@@ -280,7 +280,9 @@ class _Writer:
             return bool(self._draw(2))
         if kind == "integer":
             low = schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-            high = schema.get("maximum", schema.get("exclusiveMaximum", max(self._most, low) + 2) - 1)
+            # What is allowed may be far more than was shown.
+            near = max(self._most, low) + 1
+            high = min(near, schema.get("maximum", schema.get("exclusiveMaximum", near + 1) - 1))
             return low + self._draw(high - low + 1)
         if kind == "number":
             low = schema.get("minimum", schema.get("exclusiveMinimum", 0))
