@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, zip_longest
 from typing import ClassVar, Final
 
 from hippograph.completions import Sampling
@@ -191,9 +191,14 @@ class NotesReader(ModelReader):
         return "" if to_do else "there is nothing else to look up"
 
     def _lay_open(self, desk: Desk, best: Note, hits: Sequence[Hit], shown: dict[str, Hit]) -> None:
-        """Let the reading end with the best note, if it must; what that rests on first, then what is new."""
+        """Let the reading end with the best note, if it must.
+
+        What that rests on comes first, then what was not read yet, then, by turns, what was found first and last: a bad
+        query must not take the place of the question.
+        """
         new = [hit for hit in hits if hit.passage.id not in shown][: self.max_passages - len(shown)]
-        at_hand = _by_id(new) | _by_id([hit for hit in hits if hit.passage.id in shown]) | shown
+        last = [hit for hit in hits if hit.passage.id in shown]
+        at_hand = _by_id(new) | _by_id([hit for pair in zip_longest(shown.values(), last) for hit in pair if hit])
         order = sorted(at_hand.values(), key=lambda hit: hit.passage not in best.support)
         desk.note, desk.draft, desk.evidence = best.text, best.draft, tuple(order[: self.k])
 

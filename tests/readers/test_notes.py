@@ -320,3 +320,13 @@ def test_clues_are_looked_up_first():
 def test_what_cannot_be_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         read(**options)
+
+
+def test_a_bad_query_does_not_take_the_place_of_the_question_in_the_last_prompt():
+    """The note rests on nothing, and what was looked up in vain is no better known than what the question found."""
+    question = "Where is it that the Fram lies?"
+    model = ScriptedModel(answers=[note("", queries=["bananas yellow"]), note(""), answer_reply()])
+    answer = NotesReader(retriever=Shelf(), model=model, k=2, later_k=2).read(question)
+    assert [step.kind for step in answer.steps][-1] == "answer"
+    best = Shelf().retrieve([question], k=1)[0].hits[0].passage.id
+    assert answer.steps[-1].hits[0].passage.id == best
