@@ -213,8 +213,11 @@ class Desk:
         return task_request("answer", material, schema=AnswerReply, sampling=self.sampling)
 
     def _unnumbered(self, hits: Sequence[Hit]) -> list[dict[str, str | int]]:
-        """Lay passages out to see how long a prompt would be; they get no numbers by it."""
-        return [{"number": 0, "title": hit.passage.title, "text": hit.passage.text} for hit in hits]
+        """Lay passages out to see how long a prompt would be; their numbers are places, and none is given to them."""
+        return [
+            {"number": place, "title": hit.passage.title, "text": hit.passage.text}
+            for place, hit in enumerate(hits, start=1)
+        ]
 
     def close_with(self, completion: Completion) -> tuple[Draft, str]:
         """Make a draft of what came of `closing_request`, and a remark about what was mended.
@@ -270,7 +273,9 @@ class Desk:
     def _sent(self, requests: Sequence[ModelRequest], *, closing: bool) -> list[tuple[ModelRequest, Completion]]:
         """Ask as often and as long as the budget allows; return what was asked, and what came of it."""
         self._meter.check_time(closing=closing)
-        after = None if closing else self._within_limit(self._closing(self._unnumbered))
+        after = None if closing else self._closing(self._unnumbered)
+        if after is not None and self._limit is not None:
+            after = curtailed(after, self._limit, rank=float)
         asked = self._meter.fitted(requests, closing=after)
         if self.model is None:
             raise InputError("this reader asks a language model, and there is none; give it one")

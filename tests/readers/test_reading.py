@@ -15,6 +15,7 @@ from hippograph.models.structured import Exchange
 from hippograph.prompts.prompt import quoted
 from hippograph.readers.answering import NOT_ENOUGH, answered, told
 from hippograph.readers.budget import ReadingBudget, ReadingEndedError
+from hippograph.readers.curtailing import size
 from hippograph.readers.desk import Desk, Draft, failure
 from hippograph.readers.exhibits import Exhibits, arranged
 from hippograph.readers.model_reader import ModelReader
@@ -296,6 +297,26 @@ def test_an_answer_cut_short_by_the_budget_is_not_taken_for_a_prompt_too_long():
     desk.ask([desk.closing_request()], closing=True)
     assert model.calls == 1
     assert model.requests[0].sampling.max_tokens < Sampling().max_tokens
+
+
+def test_what_is_kept_back_for_the_answer_is_reckoned_without_giving_numbers():
+    """The first prompt, without passages, is too long; the closing one is reckoned for passages nobody has seen."""
+
+    def refusing(request):
+        if size(request) > 400:
+            return Completion(status="failed", finish_reason="length", error="too long", usage=Usage(calls=1))
+        return answer_reply()
+
+    model = ScriptedModel(answers=refusing)
+    desk = Desk(question=QUESTION, retriever=Shelf(), model=model, budget=ReadingBudget(tokens=5000))
+    desk.evidence = tuple(Hit(passage=passage(place, "It lies in Oslo. " * 30), score=1.0) for place in range(5))
+    memories = [{"memory": place, "text": "It lies in Oslo. " * 12} for place in range(1, 9)]
+    material = {"question": QUESTION, "memories": memories}
+    request = task_request("answer", material, schema=AnswerReply, sampling=Sampling(max_tokens=50))
+    for _ in range(2):
+        [answer] = desk.ask([request])
+        assert answer.status == "done"
+    assert desk.exhibits.passages == ()
 
 
 def test_asking_again_is_reckoned_with_or_not_done():
