@@ -11,14 +11,18 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 from weakref import finalize
 
 from hippograph.store.arrays import damage
 from hippograph.store.manifest import MANIFEST
 
-__all__ = ["Hold", "hold", "is_held", "withdraw"]
+__all__ = ["Hold", "hold", "is_held", "opened", "withdraw"]
+
+T = TypeVar("T")
 
 _log = logging.getLogger("hippograph.store")
 
@@ -89,6 +93,30 @@ def hold(folder: Path) -> Hold:
         held.release()
         raise damage(path, "has just been removed")
     return held
+
+
+def opened(folder: Path, read: Callable[[Hold], T]) -> T:
+    """Hold a folder and read it; if it cannot be read, it is not held any more.
+
+    Parameters
+    ----------
+    folder
+        The folder of a snapshot, or of layers.
+    read
+        Makes of it what keeps the hold.
+
+    Raises
+    ------
+    DamagedIndexError
+        As for `hold`.
+    """
+    held = hold(folder)
+    try:
+        return read(held)
+    except BaseException:
+        # An error that is kept must not keep the files.
+        held.release()
+        raise
 
 
 def is_held(folder: Path) -> bool:

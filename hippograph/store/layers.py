@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import shutil
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Final
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hippograph.errors import DamagedIndexError, NoIndexError
 from hippograph.store.arrays import LAYERS, Bundle, BundleWriter, StringTable, damage, sync_directory
-from hippograph.store.holds import Hold, hold
+from hippograph.store.holds import Hold, opened
 from hippograph.store.layers_manifest import LAYER_NAMES, LayerName, LayersManifest, read_layers_manifest
 from hippograph.store.manifest import MANIFEST, POINTER, Pointer, read_pointer
 from hippograph.store.publication import collect, install
@@ -224,7 +224,8 @@ def open_layers(directory: str | Path, *, verify: bool = False) -> Layers | None
     pointer = _pointer(folder)
     while pointer is not None:
         try:
-            return _open(folder / pointer.folder, pointer, verify=verify)
+            current = folder / pointer.folder
+            return opened(current, partial(_read, current, pointer, verify=verify))
         except DamagedIndexError:
             latest = _pointer(folder)
             if latest == pointer:
@@ -286,16 +287,6 @@ def _pointer(folder: Path) -> Pointer | None:
         return read_pointer(folder)
     except NoIndexError:
         return None
-
-
-def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Layers:
-    held = hold(folder)
-    try:
-        return _read(folder, pointer, held, verify=verify)
-    except BaseException:
-        # An error that is kept must not keep the files.
-        held.release()
-        raise
 
 
 def _read(folder: Path, pointer: Pointer, held: Hold, *, verify: bool) -> Layers:

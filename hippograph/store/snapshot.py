@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from hippograph.errors import DamagedIndexError, InputError
 from hippograph.graph.knowledge_graph import KnowledgeGraph, from_edges
 from hippograph.store.arrays import SNAPSHOTS, Bundle, BundleWriter, StringTable, damage
 from hippograph.store.evidence import EvidenceTables
-from hippograph.store.holds import Hold, hold
+from hippograph.store.holds import Hold, opened
 from hippograph.store.manifest import (
     MANIFEST,
     Counts,
@@ -189,7 +190,8 @@ def open_snapshot(directory: str | Path, *, verify: bool = False) -> Snapshot:
     pointer = read_pointer(snapshots)
     while True:
         try:
-            return _open(snapshots / pointer.folder, pointer, verify=verify)
+            current = snapshots / pointer.folder
+            return opened(current, partial(_read, current, pointer, verify=verify))
         except DamagedIndexError:
             latest = read_pointer(snapshots)
             if latest == pointer:
@@ -265,16 +267,6 @@ def _write(writer: BundleWriter, snapshot: Snapshot) -> None:
         writer.write_array(name, vectors.astype(np.float32, copy=False).reshape(len(vectors), width))
     snapshot.evidence.write(writer)
     snapshot.postings.write(writer)
-
-
-def _open(folder: Path, pointer: Pointer, *, verify: bool) -> Snapshot:
-    held = hold(folder)
-    try:
-        return _read(folder, pointer, held, verify=verify)
-    except BaseException:
-        # An error that is kept must not keep the files.
-        held.release()
-        raise
 
 
 def _read(folder: Path, pointer: Pointer, held: Hold, *, verify: bool) -> Snapshot:
